@@ -3,9 +3,27 @@
 //! | module | subject |
 //! | --- | --- |
 //! | [`plan`] | what a plan says, as checked values |
-//! | [`units`] | weights, rates, ratios: values that cannot be wrong |
+//! | [`units`] | weights: values that cannot be wrong |
+//! | [`quantity`] | how people write durations, percentages, rates and ratios |
+//! | [`parse`] | the text of a plan → a [`plan::Plan`], or every mistake in it; pure |
+//! | [`diagnostic`] | a mistake: where it is, what was found, what was expected |
+//! | [`schema`] | the JSON Schema of a plan as people write it |
+//! | [`library`] | the bundled plans, by name |
+//! | [`load`] | the one door to the file system |
+//!
+//! Inside, `yaml` reads text into a tree that remembers where everything stood, and `defaults`
+//! and `keys` hold what [`parse`] and [`schema`] must agree on.
 //!
 //! No async, no network, no clock. Anyone may use it.
 
+mod defaults;
+pub mod diagnostic;
+mod keys;
+pub mod library;
+pub mod load;
+pub mod parse;
 pub mod plan;
+pub mod quantity;
+pub mod schema;
 pub mod units;
+mod yaml;

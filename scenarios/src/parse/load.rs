@@ -1,0 +1,272 @@
+//! `load`: how much is sent, what, and the rule that it goes only where the plan says.
+
+use super::fields::{Field, Fields, Mistakes, Reported};
+use super::stacks::Addresses;
+use super::values::{self, Zero, both, conflict, optional};
+use crate::defaults;
+use crate::diagnostic::quote;
+use crate::keys;
+use crate::plan::{Load, Request};
+use crate::quantity;
+
+/// A request line longer than this is refused by common servers (nginx: 8 KiB).
+pub(crate) const LONGEST_PATH: usize = 8000;
+/// The largest share of a request.
+pub(crate) const LARGEST_SHARE: u64 = 10_000;
+
+/// What is sent where a plan lists no requests.
+pub(crate) fn default_requests() -> Vec<Request> {
+    vec![Request {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        body: None,
+        share: defaults::SHARE,
+    }]
+}
+
+/// Reads `load`.
+pub(super) fn load(
+    field: &Field<'_>,
+    addresses: &Addresses,
+    mistakes: &mut Mistakes,
+) -> Result<Load, Reported> {
+    let fields = Fields::of(field, keys::LOAD, keys::LOAD_LATER, mistakes)?;
+    let host = optional(&fields, "host", defaults::HOST.to_owned(), |field| {
+        host(field, addresses, mistakes)
+    });
+    let rate = fields
+        .required("rate", mistakes)
+        .and_then(|field| per_second(field, Zero::Refused, mistakes));
+    let paired = optional(&fields, "paired", defaults::PAIRED, |field| {
+        per_second(field, Zero::Allowed, mistakes)
+    });
+    let ramp = optional(&fields, "ramp", defaults::RAMP, |field| {
+        values::duration(field, Zero::Allowed, mistakes)
+    });
+    let timeout = optional(&fields, "timeout", defaults::TIMEOUT, |field| {
+        values::duration(field, Zero::Refused, mistakes)
+    });
+    let hosts = Hosts::new(&host, addresses);
+    let requests = optional(&fields, "requests", default_requests(), |field| {
+        let items = field.items("requests such as `{ get: / }`", mistakes)?;
+        // Every request is read before the first mistake ends the list.
+        let read: Vec<_> = items
+            .iter()
+            .map(|item| request(item, &hosts, mistakes))
+            .collect();
+        read.into_iter().collect()
+    });
+    Ok(Load {
+        host: host?,
+        rate: rate?,
+        paired: paired?,
+        ramp: ramp?,
+        timeout: timeout?,
+        requests: requests?,
+    })
+}
+
+fn per_second(field: &Field<'_>, zero: Zero, mistakes: &mut Mistakes) -> Result<f64, Reported> {
+    let rate = values::quantity(field, quantity::rate, mistakes)?;
+    if rate == 0.0 && zero == Zero::Refused {
+        return Err(mistakes.wrong(field, "a rate above `0/s`", None));
+    }
+    Ok(rate)
+}
+
+/// Where URLs may point.
+struct Hosts {
+    /// In lower case; with port for addresses.
+    names: Vec<String>,
+    /// Whether every name could be read: if not, nothing can be said to be none of them.
+    complete: bool,
+}
+
+impl Hosts {
+    fn new(host: &Result<String, Reported>, addresses: &Addresses) -> Self {
+        let host = host.as_ref();
+        let fixed = addresses.fixed.iter().map(ToString::to_string);
+        Hosts {
+            complete: addresses.complete && host.is_ok(),
+            names: host
+                .map(|name| name.to_ascii_lowercase())
+                .into_iter()
+                .chain(fixed)
+                .collect(),
+        }
+    }
+
+    fn refuses(&self, host: &str) -> bool {
+        self.complete && !self.names.contains(&host.to_ascii_lowercase())
+    }
+
+    fn only_where_the_plan_says(&self, host: &str) -> String {
+        format!(
+            "load goes only where the plan says: {} is none of this plan's stacks (`{}`)",
+            quote(host),
+            self.names.join("`, `")
+        )
+    }
+}
+
+/// Reads the `Host` header: a name, or an address of the plan itself.
+///
+/// The name is never resolved. An address in its place reads as if load were to go there, so it
+/// has to be one of the plan's own.
+fn host(
+    field: &Field<'_>,
+    addresses: &Addresses,
+    mistakes: &mut Mistakes,
+) -> Result<String, Reported> {
+    let expected = "a host name such as `shop.example`, with or without a port";
+    let text = values::text(field, expected, mistakes)?;
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (text, None),
+    };
+    let is_address =
+        text.parse::<std::net::SocketAddr>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
+    if is_address {
+        let plan = Hosts {
+            names: addresses.fixed.iter().map(ToString::to_string).collect(),
+            complete: addresses.complete,
+        };
+        if plan.refuses(text) {
+            let help = plan.only_where_the_plan_says(text);
+            return Err(mistakes.wrong(field, expected, Some(help)));
+        }
+        return Ok(text.to_owned());
+    }
+    let label = |label: &str| {
+        let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        (1..=63).contains(&label.len()) && label.bytes().all(letter)
+    };
+    let name_fits = name.len() <= 253 && name.split('.').all(label);
+    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    if name_fits && port_fits {
+        return Ok(text.to_owned());
+    }
+    let help = text
+        .contains('/')
+        .then(|| "write the name alone, without `http://` and path".to_owned());
+    Err(mistakes.wrong(field, expected, help))
+}
+
+fn request(field: &Field<'_>, hosts: &Hosts, mistakes: &mut Mistakes) -> Result<Request, Reported> {
+    let fields = Fields::of(field, keys::REQUEST, &[], mistakes)?;
+    let mut methods = fields.iter().filter(|(key, _)| keys::METHODS.contains(key));
+    let method = match (methods.next(), methods.next()) {
+        (Some((method, url)), None) => path(url, hosts, mistakes).map(|path| (*method, path)),
+        (Some((first, _)), Some((second, _))) => {
+            let found = both(first, second);
+            let whole = fields.whole();
+            Err(conflict(&whole, found, "one method", None, mistakes))
+        }
+        (None, _) => {
+            let expected = format!("one of {}", crate::diagnostic::one_of(keys::METHODS));
+            let found = "no method".to_owned();
+            Err(fields
+                .instead()
+                .unwrap_or_else(|| conflict(&fields.whole(), found, expected, None, mistakes)))
+        }
+    };
+    let body = match (fields.get("body"), &method) {
+        (Some(field), Ok((method, _))) if !keys::METHODS_WITH_BODY.contains(method) => {
+            let expected = format!(
+                "`body` only beside {}",
+                crate::diagnostic::one_of(keys::METHODS_WITH_BODY)
+            );
+            let found = format!("a body beside `{method}`");
+            Err(conflict(field, found, expected, None, mistakes))
+        }
+        (Some(field), _) => {
+            values::text(field, "text in quotes", mistakes).map(|text| Some(text.to_owned()))
+        }
+        (None, _) => Ok(None),
+    };
+    let share = optional(&fields, "share", u64::from(defaults::SHARE), |field| {
+        let in_range = |text: &str| quantity::whole(text, 1..=LARGEST_SHARE);
+        values::quantity(field, in_range, mistakes)
+    });
+    let (method, path) = method?;
+    Ok(Request {
+        method: method.to_ascii_uppercase(),
+        path,
+        body: body?,
+        // The range above is far inside of 32 bits.
+        share: u32::try_from(share?).unwrap_or(u32::MAX),
+    })
+}
+
+/// Reads a path, or a URL whose host is the plan's own; gives path and query.
+fn path(field: &Field<'_>, hosts: &Hosts, mistakes: &mut Mistakes) -> Result<String, Reported> {
+    let expected = "a path such as `/items/42`";
+    let text = values::text(field, expected, mistakes)?;
+    let path = match text.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            if !scheme.eq_ignore_ascii_case("http") {
+                let help = "local stacks speak plain HTTP; write the path alone".to_owned();
+                return Err(mistakes.wrong(field, expected, Some(help)));
+            }
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (host, path) = rest.split_at(end);
+            if hosts.refuses(host) {
+                let help = hosts.only_where_the_plan_says(host);
+                return Err(mistakes.wrong(field, expected, Some(help)));
+            }
+            // RFC 3986 §6.2.3: an empty path means `/`.
+            if path.starts_with('/') {
+                path.to_owned()
+            } else {
+                format!("/{path}")
+            }
+        }
+        _ => text.to_owned(),
+    };
+    let help = match unfit_for_a_request_line(&path) {
+        None => return Ok(path),
+        Some(help) => help,
+    };
+    Err(mistakes.wrong(field, expected, Some(help)))
+}
+
+/// Why a path and query cannot be sent as they are (RFC 3986 §3.3, §3.4), if they cannot.
+fn unfit_for_a_request_line(path: &str) -> Option<String> {
+    // Square brackets are not quite allowed in a query, but widely used there.
+    const PUNCTUATION: &[u8] = b"-._~!$&'()*+,;=:@/?%[]";
+    if !path.starts_with('/') {
+        return Some("begin it with `/`".to_owned());
+    }
+    if path.starts_with("//") {
+        return Some("begin it with a single `/`; what follows two is read as a host".to_owned());
+    }
+    if path.len() > LONGEST_PATH {
+        return Some(format!(
+            "it has {} bytes; write at most {LONGEST_PATH}",
+            path.len()
+        ));
+    }
+    if path.contains('#') {
+        return Some("a fragment (`#…`) is never sent; remove it".to_owned());
+    }
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || c.is_ascii() && PUNCTUATION.contains(&(c as u8));
+    if let Some(character) = path.chars().find(|c| !allowed(*c)) {
+        let mut utf8 = [0; 4];
+        let encoded: String = character
+            .encode_utf8(&mut utf8)
+            .bytes()
+            .map(|byte| format!("%{byte:02X}"))
+            .collect();
+        let character = quote(&character.to_string());
+        return Some(format!("write {character} as `{encoded}`"));
+    }
+    let is_hex = |digits: Option<&str>| {
+        digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let mut after_percent = path.split('%').skip(1);
+    if after_percent.any(|rest| !is_hex(rest.get(..2))) {
+        return Some("write a percent sign as `%25`".to_owned());
+    }
+    None
+}
