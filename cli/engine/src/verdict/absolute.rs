@@ -1,0 +1,127 @@
+//! One stack against a bound of its own: "at most 1 % of requests fail", "at most 1 % are slower
+//! than 300 ms".
+//!
+//! A request is a request, however it came: both channels count together. The claim is that each
+//! request is bad with probability at most `p0`, whatever happened before it. The same test runs on
+//! the source in the shadow; it never causes a breach, it tells whether going back would help.
+
+use std::time::Duration;
+
+use super::burst::BurstCap;
+use super::counts::{ArmCounts, Channel};
+use super::eprocess::{BetaBinomial, concentration, float};
+use super::report::{ByChannel, Finding};
+use super::start_points::{StartPoints, Weighed};
+
+/// The bet is tuned to a decision within this many requests of the moment things went wrong. So
+/// small because gross failures should be called at once; small ones then take a little longer.
+const HORIZON: f64 = 50.0;
+
+/// A start point is opened whenever the bound would have allowed about this many bad requests: that
+/// many more are needed at worst before a regression between two start points stands out.
+const BAD_PER_START_POINT: f64 = 4.0;
+
+/// Evidence that more than a share `p0` of one stack's requests is bad.
+#[derive(Debug, Clone)]
+pub(super) struct AbsoluteTest {
+    p0: f64,
+    bet: BetaBinomial,
+    /// Requests between two start points of one segment.
+    spacing: u64,
+    seen: Seen,
+    burst: BurstCap,
+    points: StartPoints<Seen>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Seen {
+    requests: u64,
+    /// All bad requests.
+    bad: ByChannel,
+    /// Those that count as evidence.
+    counted: u64,
+}
+
+impl AbsoluteTest {
+    /// `alpha` only tunes the bet; it is not a guarantee by itself.
+    pub(super) fn new(p0: f64, alpha: f64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates"
+        )]
+        let spacing = (BAD_PER_START_POINT / p0).ceil() as u64;
+        AbsoluteTest {
+            p0,
+            bet: BetaBinomial::new(p0, concentration(HORIZON, alpha)),
+            spacing,
+            seen: Seen::default(),
+            burst: BurstCap::default(),
+            points: StartPoints::new(),
+        }
+    }
+
+    /// Opens a start point, unless one was opened here already.
+    pub(super) fn open_start_point(&mut self) {
+        let AbsoluteTest {
+            bet, seen, points, ..
+        } = self;
+        if points
+            .newest()
+            .is_none_or(|base| base.requests < seen.requests)
+        {
+            points.open(*seen, |base| log_e(bet, seen, base));
+        }
+    }
+
+    /// Counts what the stack answered; says whether the evidence may have grown.
+    pub(super) fn observe(
+        &mut self,
+        channel: Channel,
+        at: Duration,
+        arm: &ArmCounts,
+        objective: usize,
+    ) -> bool {
+        let bad = arm.bad(objective).min(arm.requests);
+        let counted = self.burst.admit(at, float(arm.requests) * self.p0, bad);
+        self.seen.requests += arm.requests;
+        self.seen.bad.add(channel, bad);
+        self.seen.counted += counted;
+        if bad > 0 {
+            self.points
+                .saw_bad(arm.first_bad_at(objective).unwrap_or(at));
+        }
+        let due = self
+            .points
+            .newest()
+            .map_or(0, |base| base.requests.saturating_add(self.spacing));
+        if self.seen.requests >= due {
+            self.open_start_point();
+        }
+        counted > 0
+    }
+
+    /// Weighs what was counted so far.
+    pub(super) fn finding(&self) -> Finding {
+        let Weighed {
+            log_e,
+            since,
+            first_bad_at,
+        } = self.points.weigh(|base| log_e(&self.bet, &self.seen, base));
+        let bad = self.seen.bad.since(since.unwrap_or_default().bad);
+        Finding {
+            log_e,
+            first_bad_at,
+            bad,
+        }
+    }
+
+    /// Requests and bad ones since the run began.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        (self.seen.requests, self.seen.bad.total())
+    }
+}
+
+fn log_e(bet: &BetaBinomial, seen: &Seen, base: &Seen) -> f64 {
+    bet.log_e(seen.counted - base.counted, seen.requests - base.requests)
+}

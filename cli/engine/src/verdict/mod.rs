@@ -1,0 +1,58 @@
+//! The verdict: is the target as good as it must be?
+//!
+//! # Three outcomes
+//!
+//! | outcome | when | what the run does |
+//! | --- | --- | --- |
+//! | **breach** | the evidence of a guard reached its threshold | goes back (or holds, as planned) |
+//! | **pass** | enough was seen and no guard is more than half way | may advance |
+//! | **inconclusive** | neither: too little data, or a guard is [`Near`](crate::view::GuardState::Near) | holds |
+//!
+//! The [`Judge`] says *breach* and reports how near the others are; whether enough was seen to pass
+//! is for the run to say, which knows the plan's minimum and how old the data is. "No breach" is not
+//! a proof of health, it is the absence of evidence against it.
+//!
+//! # How to read the evidence
+//!
+//! A latency objective "p99 at most 300 ms" says that at most 1 % of requests are slower than 300 ms,
+//! so every objective is a bound on a rate of bad requests. Each [guard](GuardReport) bets against
+//! one bound, starting with 1, at odds that are fair if the bound holds. `log_e` is the natural
+//! logarithm of what it owns now. A healthy target makes it lose; a broken one makes it rich: at a
+//! bound of 1 %, each bad request more than doubles its money. If the bound holds, the chance of
+//! *ever* owning `1/α` is at most `α`, so one may look after every request, unlike a threshold on a
+//! window or a classical test, whose false alarms add up with each look.
+//!
+//! With six guards and α = 1 % the threshold is `ln 600 = 6.4`: six hundred times the stake.
+//!
+//! # Map
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`judge`](Judge) | all guards of a plan: batches in, evidence out |
+//! | `absolute` | a stack against a bound of its own |
+//! | `known_split` | errors of the target against the source's |
+//! | `quantile` | a latency quantile of the target against the source's |
+//! | `eprocess` | the bet itself |
+//! | `start_points` | regressions may begin at any moment |
+//! | `burst` | one cause is not forty failures |
+//! | `counts`, `report` | what goes in, what comes out |
+//! | `special` | the beta function in logarithms |
+//!
+//! Pure: no clock, no I/O, no randomness. Journals replay to the same verdict.
+
+mod absolute;
+mod burst;
+mod counts;
+mod eprocess;
+mod judge;
+mod known_split;
+mod quantile;
+mod report;
+#[cfg(test)]
+mod simulations;
+mod special;
+mod start_points;
+
+pub use counts::{ArmCounts, Batch, Channel, LatencyCounts};
+pub use judge::Judge;
+pub use report::{Breach, GuardKind, GuardReport};

@@ -1,0 +1,543 @@
+//! The promises of the judge, held by simulated traffic with fixed seeds.
+//!
+//! Simulations are as the demo is: 250 requests a second through the edge and 40 pairs, in intervals
+//! of 100 ms. All figures are over many seeds, so a lucky one proves nothing.
+
+use std::time::Duration;
+
+use cutover_scenarios::plan::{Bound, Objective, Signal};
+
+use super::absolute::AbsoluteTest;
+use super::eprocess::float;
+use super::{ArmCounts, Batch, Breach, Channel, GuardKind, Judge};
+use crate::view::GuardState;
+
+const ALPHA: f64 = 0.01;
+const EDGE_PER_BATCH: u64 = 25;
+const PAIRS_PER_BATCH: u64 = 4;
+const ERRORS: usize = 0;
+const P99: usize = 1;
+const BOUND: Duration = Duration::from_millis(250);
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough for coins.
+struct Random(u64);
+
+impl Random {
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        float((z ^ (z >> 31)) >> 11) / float(1 << 53)
+    }
+
+    fn coin(&mut self, p: f64) -> bool {
+        self.uniform() < p
+    }
+
+    /// Around `median`, a tenth of it wide, with a tail.
+    fn latency(&mut self, median: Duration) -> Duration {
+        let normal: f64 = (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0;
+        median.mul_f64((0.3 * normal).exp())
+    }
+}
+
+/// How a stack behaves.
+#[derive(Clone, Copy)]
+struct Stack {
+    errors: f64,
+    /// Share of requests that take 300 ms longer.
+    slow: f64,
+    median: Duration,
+}
+
+const HEALTHY: Stack = Stack {
+    errors: 0.0,
+    slow: 0.0,
+    median: Duration::from_millis(10),
+};
+
+fn failing(errors: f64) -> Stack {
+    Stack { errors, ..HEALTHY }
+}
+
+fn objectives() -> Vec<Objective> {
+    vec![
+        Objective {
+            name: "errors".to_owned(),
+            signal: Signal::Errors,
+            at_most: Some(Bound::Rate(0.01)),
+            versus_source: Some(2.0),
+        },
+        Objective {
+            name: "p99".to_owned(),
+            signal: Signal::Latency { quantile: 0.99 },
+            at_most: Some(Bound::Latency(BOUND)),
+            versus_source: Some(3.0),
+        },
+    ]
+}
+
+fn answer(random: &mut Random, stack: Stack, at: Duration, arm: &mut ArmCounts) {
+    let failed = random.coin(stack.errors);
+    let mut latency = random.latency(stack.median);
+    if random.coin(stack.slow) {
+        latency += Duration::from_millis(300);
+    }
+    let mut one = ArmCounts {
+        requests: 1,
+        bad: vec![u64::from(failed), u64::from(latency > BOUND)],
+        ..ArmCounts::default()
+    };
+    one.first_bad_at = one.bad.iter().map(|&bad| (bad > 0).then_some(at)).collect();
+    one.latency.record_n(latency, 1);
+    arm.merge(&one);
+}
+
+/// Traffic to two stacks, judged.
+struct World {
+    random: Random,
+    judge: Judge,
+    now: Duration,
+    share: f64,
+    source: Stack,
+    target: Stack,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let judge = Judge::new(&objectives(), ALPHA);
+        let (source, target) = (HEALTHY, HEALTHY);
+        World {
+            random: Random(seed),
+            judge,
+            now: Duration::ZERO,
+            share: 0.0,
+            source,
+            target,
+        }
+    }
+
+    fn shift(&mut self, share: f64) {
+        self.share = share;
+        self.judge.begin_segment(share);
+    }
+
+    /// 100 ms of both channels.
+    fn interval(&mut self) {
+        self.now += Duration::from_millis(100);
+        let mut edge = Batch {
+            channel: Channel::Edge,
+            at: self.now,
+            ..Batch::default()
+        };
+        for _ in 0..EDGE_PER_BATCH {
+            let (stack, arm) = if self.random.coin(self.share) {
+                (self.target, &mut edge.target)
+            } else {
+                (self.source, &mut edge.source)
+            };
+            answer(&mut self.random, stack, self.now, arm);
+        }
+        self.judge.observe(&edge);
+        let mut paired = Batch {
+            channel: Channel::Paired,
+            at: self.now,
+            ..Batch::default()
+        };
+        for _ in 0..PAIRS_PER_BATCH {
+            answer(&mut self.random, self.source, self.now, &mut paired.source);
+            answer(&mut self.random, self.target, self.now, &mut paired.target);
+        }
+        self.judge.observe(&paired);
+    }
+
+    fn run(&mut self, seconds: u64) {
+        for _ in 0..10 * seconds {
+            self.interval();
+        }
+    }
+
+    fn until_breach(&mut self, seconds: u64) -> Option<Breach> {
+        for _ in 0..10 * seconds {
+            self.interval();
+            if self.judge.breach().is_some() {
+                break;
+            }
+        }
+        self.judge.breach().cloned()
+    }
+}
+
+fn percentile(sorted: &[u64], share: f64) -> u64 {
+    sorted[((float(sorted.len() as u64) * share) as usize).min(sorted.len() - 1)]
+}
+
+/// Bad target requests until the breach, sorted, over `runs` seeds.
+fn bad_until_breach(runs: u64, share: f64, target: Stack, steps: &[(f64, u64)]) -> Vec<u64> {
+    let mut bad: Vec<u64> = (0..runs)
+        .map(|seed| {
+            let mut world = World::new(seed);
+            world.run(15);
+            for (share, seconds) in steps {
+                world.shift(*share);
+                world.run(*seconds);
+            }
+            world.shift(share);
+            world.target = target;
+            let breach = world.until_breach(60).expect("a breach");
+            assert!(
+                breach
+                    .first_bad_at
+                    .is_some_and(|at| at + Duration::from_secs(60) > breach.at)
+            );
+            breach.bad_requests
+        })
+        .collect();
+    bad.sort_unstable();
+    bad
+}
+
+#[test]
+fn a_fifth_failing_from_a_quarter_of_the_traffic_on_is_called_within_a_handful() {
+    // About 3,000 good target requests before.
+    let bad = bad_until_breach(60, 0.25, failing(0.2), &[(0.01, 15), (0.05, 15), (0.1, 15)]);
+    let (median, most) = (percentile(&bad, 0.5), percentile(&bad, 0.95));
+    println!("20% at 25%: {median} {most}");
+    assert!(median <= 8 && most <= 14, "median {median}, 95 % {most}");
+}
+
+#[test]
+fn a_target_that_fails_altogether_is_called_in_the_second_interval() {
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        for (share, seconds) in [(0.0, 15), (0.1, 10), (0.5, 0)] {
+            world.shift(share);
+            world.run(seconds);
+        }
+        world.target = failing(1.0);
+        let began = world.now;
+        let breach = world.until_breach(5).expect("a breach");
+        assert_eq!(
+            breach.at - began,
+            Duration::from_millis(200),
+            "seed {seed}: {breach:?}"
+        );
+        assert_eq!(
+            breach.first_bad_at,
+            Some(began + Duration::from_millis(100))
+        );
+    }
+}
+
+#[test]
+fn bad_requests_that_come_one_by_one_need_not_be_many() {
+    let mut judge = Judge::new(&objectives(), ALPHA);
+    let mut at = Duration::ZERO;
+    let mut answer = |judge: &mut Judge, target_fails: u64| {
+        at += Duration::from_millis(100);
+        let good = ArmCounts {
+            requests: 1,
+            bad: vec![0, 0],
+            ..ArmCounts::default()
+        };
+        let target = ArmCounts {
+            bad: vec![target_fails, 0],
+            ..good.clone()
+        };
+        judge.observe(&Batch {
+            channel: Channel::Edge,
+            at,
+            source: good,
+            target,
+        });
+    };
+    for share in [0.01, 0.05, 0.1, 0.25, 0.5] {
+        for _ in 0..600 {
+            answer(&mut judge, 0);
+        }
+        judge.begin_segment(share);
+    }
+    while judge.breach().is_none() {
+        answer(&mut judge, 1);
+    }
+    let bad = judge.breach().map_or(0, |breach| breach.bad_requests);
+    println!("all failing, one by one: {bad}");
+    assert!((3..=6).contains(&bad), "{bad}");
+}
+
+#[test]
+fn slow_answers_are_called_as_quickly_as_failures() {
+    let slow = Stack {
+        slow: 1.0,
+        ..HEALTHY
+    };
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        world.run(3);
+        world.shift(0.5);
+        world.target = slow;
+        let breach = world.until_breach(5).expect("a breach");
+        assert_eq!((breach.objective, breach.kind), (P99, GuardKind::Absolute));
+        assert!(
+            breach.at <= Duration::from_millis(3_300),
+            "seed {seed}: {breach:?}"
+        );
+    }
+}
+
+#[test]
+fn a_regression_in_the_middle_of_a_long_bake_is_called_soon() {
+    // Two hours of bake at this rate are two million requests; 40,000 leave the same trace.
+    for seed in 0..3 {
+        let mut world = World::new(seed);
+        world.shift(1.0);
+        world.run(138);
+        world.target = failing(0.2);
+        let breach = world.until_breach(30).expect("a breach");
+        println!("bake: {}", breach.bad_requests);
+        assert!(breach.bad_requests <= 30, "seed {seed}: {breach:?}");
+    }
+}
+
+/// False breaches among `runs` seeds in which both stacks are `stack` all the time.
+fn false_breaches(runs: u64, stack: Stack) -> usize {
+    let breached = |seed: &u64| {
+        let mut world = World::new(*seed);
+        (world.source, world.target) = (stack, stack);
+        for share in [0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0] {
+            world.shift(share);
+            world.run(4);
+        }
+        world.judge.breach().is_some()
+    };
+    (0..runs).filter(breached).count()
+}
+
+#[test]
+fn a_stack_at_half_of_its_bounds_never_breaches() {
+    let stack = Stack {
+        errors: 0.005,
+        slow: 0.005,
+        median: Duration::from_millis(10),
+    };
+    assert_eq!(false_breaches(150, stack), 0);
+}
+
+#[test]
+fn a_stack_exactly_at_its_bounds_seldom_breaches() {
+    let stack = Stack {
+        errors: 0.01,
+        slow: 0.01,
+        median: Duration::from_millis(10),
+    };
+    let found = false_breaches(200, stack);
+    println!("at the bounds: {found}");
+    // α = 1 % of 200 is 2; more than 6 has a chance below 0.5 % if α is kept.
+    assert!(found <= 6, "{found} of 200");
+}
+
+#[test]
+fn the_absolute_test_keeps_its_error_probability_over_many_runs() {
+    // The whole chain of caps, start points and bets, at the bound itself, where it is tightest.
+    let alpha: f64 = 0.05;
+    let runs = 2_000;
+    let mut random = Random(7);
+    let mut breached = 0;
+    for _ in 0..runs {
+        let mut test = AbsoluteTest::new(0.01, alpha);
+        test.open_start_point();
+        for interval in 1..=300 {
+            let bad = (0..5).filter(|_| random.coin(0.01)).count() as u64;
+            let arm = ArmCounts {
+                requests: 5,
+                bad: vec![bad],
+                ..ArmCounts::default()
+            };
+            let at = Duration::from_millis(100 * interval);
+            let grown = test.observe(Channel::Edge, at, &arm, 0);
+            if grown && test.finding().log_e >= (1.0 / alpha).ln() {
+                breached += 1;
+                break;
+            }
+        }
+    }
+    println!("absolute alone: {breached}");
+    assert!(breached <= 100, "{breached} of {runs} at alpha {alpha}");
+    assert!(
+        breached > 5,
+        "{breached} of {runs}: the test has no power left"
+    );
+}
+
+#[test]
+fn what_hurts_both_stacks_shows_on_the_source_as_well() {
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        world.run(10);
+        world.shift(0.25);
+        world.run(10);
+        let slow = Stack {
+            slow: 0.5,
+            ..HEALTHY
+        };
+        (world.source, world.target) = (slow, slow);
+        let breach = world.until_breach(30).expect("a breach");
+        assert_eq!(
+            breach.kind,
+            GuardKind::Absolute,
+            "the source is no better: {breach:?}"
+        );
+        assert!(world.judge.source_breaks(P99), "seed {seed}: {breach:?}");
+        assert!(!world.judge.source_breaks(ERRORS));
+    }
+}
+
+#[test]
+fn a_healthy_source_is_worth_going_back_to() {
+    for seed in 0..40 {
+        let mut world = World::new(seed);
+        world.run(10);
+        world.shift(0.25);
+        world.target = failing(0.3);
+        world.until_breach(30).expect("a breach");
+        assert!(!world.judge.source_breaks(ERRORS), "seed {seed}");
+    }
+}
+
+/// One interval in which `n` answers of each stack are 300 ms late.
+fn stalled(at: Duration, channel: Channel, n: u64) -> Batch {
+    let mut arm = ArmCounts {
+        requests: n,
+        bad: vec![0, n],
+        first_bad_at: vec![None, Some(at)],
+        ..ArmCounts::default()
+    };
+    arm.latency.record_n(Duration::from_millis(310), n);
+    Batch {
+        channel,
+        at,
+        source: arm.clone(),
+        target: arm,
+    }
+}
+
+#[test]
+fn a_stall_of_the_whole_machine_does_not_breach() {
+    for seed in 0..40 {
+        for share in [0.01, 0.25, 0.5, 1.0] {
+            let mut world = World::new(seed);
+            world.run(3);
+            world.shift(share);
+            world.run(2);
+            let at = world.now + Duration::from_millis(400);
+            world.judge.observe(&stalled(at, Channel::Edge, 40));
+            world.judge.observe(&stalled(at, Channel::Paired, 12));
+            assert_eq!(world.judge.breach(), None, "seed {seed}, share {share}");
+        }
+    }
+}
+
+#[test]
+fn a_slower_but_tolerable_target_breaches_only_against_the_source() {
+    // 60 ms against 10 ms: below the bound of 250 ms, above three times the source.
+    let slower = Stack {
+        median: Duration::from_millis(60),
+        ..HEALTHY
+    };
+    for seed in 0..5 {
+        let mut world = World::new(seed);
+        world.run(10);
+        world.shift(0.25);
+        world.run(10);
+        world.target = slower;
+        let breach = world.until_breach(60).expect("a breach");
+        println!(
+            "quantile: {:?} {} {}",
+            breach.at, breach.guard, breach.bad_requests
+        );
+        assert_eq!(breach.objective, P99);
+        assert!(
+            matches!(breach.kind, GuardKind::VersusSource { .. }),
+            "{breach:?}"
+        );
+    }
+}
+
+#[test]
+fn a_target_within_its_tolerance_does_not_breach() {
+    let slower = Stack {
+        median: Duration::from_millis(25),
+        ..HEALTHY
+    };
+    for seed in 0..15 {
+        let mut world = World::new(seed);
+        world.target = slower;
+        for share in [0.0, 0.1, 0.5, 0.9] {
+            world.shift(share);
+            world.run(10);
+        }
+        assert_eq!(world.judge.breach(), None, "seed {seed}");
+    }
+}
+
+#[test]
+fn errors_of_the_target_alone_show_against_the_source_though_both_are_within_the_bound() {
+    let loose = Objective {
+        at_most: Some(Bound::Rate(0.5)),
+        ..objectives().remove(ERRORS)
+    };
+    let mut world = World::new(1);
+    world.judge = Judge::new(&[loose], ALPHA);
+    world.source = failing(0.01);
+    world.target = failing(0.1);
+    world.shift(0.1);
+    let breach = world.until_breach(60).expect("a breach");
+    assert!(
+        matches!(breach.kind, GuardKind::VersusSource { .. }),
+        "{breach:?}"
+    );
+}
+
+#[test]
+fn a_breach_is_latched_and_a_guard_on_its_way_is_near() {
+    let mut world = World::new(3);
+    world.run(5);
+    world.shift(0.25);
+    world.target = failing(0.2);
+    let mut near = false;
+    while world.judge.breach().is_none() {
+        near |= world
+            .judge
+            .guards()
+            .any(|guard| guard.state == GuardState::Near);
+        world.interval();
+    }
+    assert!(near, "no guard was near before one breached");
+    let breach = world.judge.breach().cloned();
+    world.target = HEALTHY;
+    world.run(20);
+    assert_eq!(world.judge.breach().cloned(), breach);
+    let states: Vec<_> = world.judge.guards().map(|guard| guard.state).collect();
+    assert!(states.contains(&GuardState::Breach), "{states:?}");
+}
+
+#[test]
+fn guards_are_named_after_their_bounds_and_share_alpha() {
+    let judge = Judge::new(&objectives(), ALPHA);
+    let names: Vec<_> = judge.guards().map(|guard| guard.name).collect();
+    assert_eq!(
+        names,
+        [
+            "errors at most 1 %",
+            "errors at most 2x source (edge)",
+            "errors at most 2x source (paired)",
+            "p99 at most 250ms",
+            "p99 at most 3x source (edge)",
+            "p99 at most 3x source (paired)",
+        ]
+    );
+    for guard in judge.guards() {
+        assert!((guard.threshold - 600.0_f64.ln()).abs() < 1e-12);
+        assert!(guard.log_e.abs() < 1e-12 && guard.state == GuardState::Quiet);
+    }
+}
