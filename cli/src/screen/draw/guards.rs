@@ -1,0 +1,158 @@
+//! The objectives: how near the evidence is to a breach.
+
+use cutover_engine::view::{GuardState, GuardView, RunView};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::parts::{bar, heading_ending, heading_from, titled};
+use crate::screen::format::{count, fit};
+use crate::screen::theme::Theme;
+
+/// Columns of the name at 80 columns; wider screens give it more, up to [`WIDEST_NAME`].
+const NAME: usize = 28;
+const WIDEST_NAME: usize = 44;
+/// Columns of the state's word.
+const STATE: usize = 7;
+/// Columns of `100 %`.
+const PERCENT: usize = 6;
+/// Columns of `9999 of 9999`.
+const COUNTS: usize = 16;
+
+/// Draws the guards; when there is no room for all, those with the most evidence.
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: Theme) {
+    let room = usize::from(area.height.saturating_sub(1));
+    let title = if view.guards.len() > room {
+        format!(
+            "objectives: the {room} nearest to a breach of {}",
+            view.guards.len()
+        )
+    } else {
+        "objectives".to_owned()
+    };
+    let body = titled(frame, area, &title, theme);
+    let rule = Rect { height: 1, ..area };
+    let width = usize::from(area.width);
+    let name = (NAME + width.saturating_sub(80) / 2).min(WIDEST_NAME);
+    let bar_width = width.saturating_sub(1 + name + 1 + STATE + 1 + PERCENT + COUNTS + 1);
+    if title == "objectives" {
+        let left = u16::try_from(name + 1 + STATE).unwrap_or(0);
+        heading_from(frame, rule, left, "evidence", theme);
+        heading_ending(
+            frame,
+            rule,
+            area.width.saturating_sub(2),
+            "bad of requests",
+            theme,
+        );
+    }
+    if view.guards.is_empty() {
+        let text = " armed from the first weight above 0 %";
+        frame.render_widget(Span::styled(text, theme.faint()), body);
+    }
+    for (guard, row) in most_telling(&view.guards, room)
+        .into_iter()
+        .zip(body.rows())
+    {
+        let style = theme.guard(guard.state);
+        let share = evidence(guard);
+        let mut spans = vec![
+            Span::raw(format!(" {:name$} ", fit(&guard.name, name))),
+            Span::styled(format!("{:STATE$} ", word(guard.state)), style),
+        ];
+        spans.extend(bar(share, bar_width, style, theme));
+        spans.push(Span::styled(
+            format!("{:>PERCENT$}", format!("{:.0} %", share * 100.0)),
+            style,
+        ));
+        let counts = format!("{} of {}", count(guard.bad), count(guard.requests));
+        spans.push(Span::raw(format!("{counts:>COUNTS$}")));
+        frame.render_widget(Line::from(spans), row);
+    }
+}
+
+/// How far the evidence is on its way to a breach, from 0 to 1.
+///
+/// Both are logarithms of an e-value, so that half way there is half the bar; evidence in favour
+/// of the target is negative, and counts as none.
+fn evidence(guard: &GuardView) -> f64 {
+    if guard.state == GuardState::Breach {
+        // A breach is final, also when later requests take the evidence back.
+        return 1.0;
+    }
+    ratio(guard).clamp(0.0, 1.0)
+}
+
+fn ratio(guard: &GuardView) -> f64 {
+    let ratio = guard.log_e / guard.threshold;
+    if ratio.is_nan() { 0.0 } else { ratio }
+}
+
+/// At most `room` guards in the order of the plan: breaches, and those with the most evidence.
+fn most_telling(guards: &[GuardView], room: usize) -> Vec<&GuardView> {
+    let weight = |index: &usize| {
+        let guard = &guards[*index];
+        (guard.state == GuardState::Breach, ratio(guard))
+    };
+    let mut order: Vec<usize> = (0..guards.len()).collect();
+    order.sort_by(|a, b| {
+        let ((a_breach, a), (b_breach, b)) = (weight(a), weight(b));
+        b_breach.cmp(&a_breach).then(b.total_cmp(&a))
+    });
+    order.truncate(room);
+    order.sort_unstable();
+    order.into_iter().map(|index| &guards[index]).collect()
+}
+
+fn word(state: GuardState) -> &'static str {
+    match state {
+        GuardState::Quiet => "quiet",
+        GuardState::Near => "near",
+        GuardState::Breach => "BREACH",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample;
+    use super::*;
+
+    #[test]
+    fn evidence_is_a_share_of_the_threshold() {
+        let mut guard = sample::shifting().guards.remove(0);
+        guard.threshold = 4.0;
+        for (log_e, share) in [
+            (-7.0, 0.0),
+            (0.0, 0.0),
+            (1.0, 0.25),
+            (4.0, 1.0),
+            (f64::INFINITY, 1.0),
+            (f64::NEG_INFINITY, 0.0),
+            (f64::NAN, 0.0),
+        ] {
+            guard.log_e = log_e;
+            assert_eq!(evidence(&guard), share, "{log_e}");
+        }
+        guard.state = GuardState::Breach;
+        guard.log_e = 1.0;
+        assert_eq!(evidence(&guard), 1.0);
+    }
+
+    #[test]
+    fn guards_left_out_are_those_with_the_least_evidence() {
+        let view = sample::shifting();
+        let names: Vec<&str> = most_telling(&view.guards, 2)
+            .into_iter()
+            .map(|guard| guard.name.as_str())
+            .collect();
+        assert_eq!(names, ["errors at most 3x source", "p99 at most 3x source"]);
+    }
+
+    #[test]
+    fn a_breach_is_never_left_out() {
+        let mut guards = sample::shifting().guards;
+        guards[0].state = GuardState::Breach;
+        assert!(guards[0].log_e < 0.0);
+        assert_eq!(most_telling(&guards, 1)[0].name, guards[0].name);
+    }
+}

@@ -1,0 +1,214 @@
+//! One row for the most important thing there is to say. Inverse when a person must not miss it.
+
+use cutover_engine::phase::{Outcome, Phase};
+use cutover_engine::view::{GuardState, GuardView, RunView, StepState};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use crate::screen::format::{count, fit};
+use crate::screen::state::UiState;
+use crate::screen::theme::Theme;
+
+/// How loud a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tone {
+    /// The run goes back, is broken or needs a person.
+    Alarm,
+    /// The run stands still until a person does something.
+    Attention,
+    /// The run ended well.
+    Success,
+    /// Good to know.
+    Note,
+}
+
+/// Draws the row; it stays empty while the run simply goes on.
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, ui: &UiState, theme: Theme) {
+    if let Some((text, style)) = styled(view, ui, theme) {
+        // Padded, so that a banner reaches across the screen.
+        let width = usize::from(area.width);
+        let text = format!(
+            " {:1$}",
+            fit(&text, width.saturating_sub(2)),
+            width.saturating_sub(1)
+        );
+        frame.render_widget(Span::styled(text, style), area);
+    }
+}
+
+/// The message and how it looks, for a row of its own.
+pub(super) fn styled(view: &RunView, ui: &UiState, theme: Theme) -> Option<(String, Style)> {
+    let (tone, text) = message(view, ui)?;
+    let style = match tone {
+        Tone::Alarm => theme.banner(theme.bad()),
+        Tone::Attention => theme.banner(theme.warn()),
+        Tone::Success => theme.banner(theme.good()),
+        Tone::Note => theme.warn(),
+    };
+    Some((text, style))
+}
+
+/// The loudest thing there is to say.
+fn message(view: &RunView, ui: &UiState) -> Option<(Tone, String)> {
+    let breached = view
+        .guards
+        .iter()
+        .find(|guard| guard.state == GuardState::Breach);
+    if let Some(outcome) = view.outcome {
+        return Some(ended(outcome, breached));
+    }
+    if ui.interrupted() {
+        let text = "INTERRUPTED: rolling back; Ctrl-C again stops at once";
+        return Some((Tone::Alarm, text.to_owned()));
+    }
+    let reason = breached
+        .map(|guard| format!(": {}", evidence(guard)))
+        .unwrap_or_default();
+    if view.phase == Phase::Rollback {
+        return Some((Tone::Alarm, format!("ROLLING BACK{reason}")));
+    }
+    if breached.is_some() {
+        return Some((Tone::Alarm, format!("BREACH{reason}")));
+    }
+    let waiting = view.waiting_for.as_deref();
+    if view.paused {
+        let because = waiting.map(|text| format!(" · {text}")).unwrap_or_default();
+        return Some((Tone::Attention, format!("PAUSED: p continues{because}")));
+    }
+    if let Some(gate) = closed_gate(view) {
+        let key = if gate == "manual" {
+            " · a opens it"
+        } else {
+            ""
+        };
+        let text = waiting.map_or_else(|| format!("the gate is closed: {gate}"), str::to_owned);
+        return Some((Tone::Attention, format!("AT GATE: {text}{key}")));
+    }
+    waiting.map(|text| (Tone::Note, format!("waiting: {text}")))
+}
+
+fn ended(outcome: Outcome, breached: Option<&GuardView>) -> (Tone, String) {
+    let reason = breached
+        .map(|guard| format!(": {}", evidence(guard)))
+        .unwrap_or_default();
+    match outcome {
+        Outcome::Done => (
+            Tone::Success,
+            "DONE: the target carries all traffic".to_owned(),
+        ),
+        Outcome::RolledBack => (Tone::Alarm, format!("ROLLED BACK{reason}")),
+        Outcome::Held => (Tone::Attention, format!("HELD: a person decides{reason}")),
+        Outcome::Stuck => (
+            Tone::Alarm,
+            "STUCK: the rollback could not finish; a person is needed".to_owned(),
+        ),
+        Outcome::Interrupted => (Tone::Alarm, "INTERRUPTED".to_owned()),
+        Outcome::Failed => (Tone::Alarm, "FAILED: the weight never moved".to_owned()),
+    }
+}
+
+/// `errors at most 1 %, 31 of 2204 requests bad`.
+fn evidence(guard: &GuardView) -> String {
+    format!(
+        "{}, {} of {} requests bad",
+        guard.name,
+        count(guard.bad),
+        count(guard.requests)
+    )
+}
+
+fn closed_gate(view: &RunView) -> Option<&str> {
+    let step = view.steps.get(view.current_step?)?;
+    if step.state == StepState::AtGate {
+        step.gate.as_deref()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::keymap::Action;
+    use super::super::super::sample;
+    use super::super::super::state::LogExtent;
+    use super::*;
+
+    fn said(view: &RunView) -> Option<(Tone, String)> {
+        message(view, &UiState::default())
+    }
+
+    #[test]
+    fn a_run_that_goes_on_says_nothing() {
+        assert_eq!(said(&sample::shifting()), None);
+    }
+
+    #[test]
+    fn waiting_gate_pause_and_breach_outrank_each_other_in_that_order() {
+        let mut view = sample::shifting();
+        view.waiting_for = Some("for more requests".to_owned());
+        assert_eq!(
+            said(&view),
+            Some((Tone::Note, "waiting: for more requests".to_owned()))
+        );
+
+        let mut view = sample::at_gate();
+        view.paused = false;
+        let (tone, text) = said(&view).unwrap();
+        assert_eq!(tone, Tone::Attention);
+        assert_eq!(
+            text,
+            "AT GATE: the manual gate of step 5 (50 %) is closed · a opens it"
+        );
+
+        view.paused = true;
+        let (tone, text) = said(&view).unwrap();
+        assert_eq!(tone, Tone::Attention);
+        assert!(
+            text.starts_with("PAUSED: p continues · the manual gate"),
+            "{text}"
+        );
+
+        view.guards[2].state = GuardState::Breach;
+        let (tone, text) = said(&view).unwrap();
+        assert_eq!(tone, Tone::Alarm);
+        assert_eq!(text, "BREACH: p99 at most 250 ms, 2 of 2204 requests bad");
+    }
+
+    #[test]
+    fn a_first_ctrl_c_says_what_the_second_does() {
+        let view = sample::shifting();
+        let mut ui = UiState::default();
+        ui.apply(
+            Action::Interrupt,
+            &view,
+            LogExtent {
+                max_scroll: 0,
+                page: 1,
+            },
+        );
+        let (tone, text) = message(&view, &ui).unwrap();
+        assert_eq!(tone, Tone::Alarm);
+        assert!(text.contains("Ctrl-C again stops at once"), "{text}");
+    }
+
+    #[test]
+    fn every_outcome_is_told_and_only_done_is_a_success() {
+        for outcome in [
+            Outcome::Done,
+            Outcome::RolledBack,
+            Outcome::Held,
+            Outcome::Stuck,
+            Outcome::Interrupted,
+            Outcome::Failed,
+        ] {
+            let view = RunView {
+                outcome: Some(outcome),
+                ..sample::shifting()
+            };
+            let (tone, _) = said(&view).unwrap();
+            assert_eq!(tone == Tone::Success, outcome == Outcome::Done, "{outcome}");
+        }
+    }
+}

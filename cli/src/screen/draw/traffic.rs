@@ -1,0 +1,181 @@
+//! Requests at the edge and at both stacks, as numbers and as the last minute or two.
+
+use cutover_engine::view::{HistoryPoint, RunView, TrafficView};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+use ratatui::widgets::{RenderDirection, Sparkline, SparklineBar};
+
+use super::parts::{heading_ending, heading_from, inset, titled};
+use crate::screen::format::{ABSENT, latency, rate, share};
+use crate::screen::theme::Theme;
+
+/// Last columns of the numbers.
+const RATE: u16 = 16;
+const P50: u16 = 24;
+const P95: u16 = 32;
+const P99: u16 = 40;
+const ERRORS: u16 = 49;
+/// First column of the sparklines.
+const SPARKLINES: u16 = 52;
+/// Columns between two sparklines.
+const GAP: u16 = 1;
+/// From this width on, failures get a sparkline of their own.
+const ROOM_FOR_FAILURES: u16 = 100;
+
+/// Title and three rows of sparklines, each this tall.
+pub(super) fn height(bar_height: u16) -> u16 {
+    1 + 3 * bar_height
+}
+
+/// Draws the table.
+///
+/// All sparklines of a kind share their scale, so that their heights can be compared: traffic is
+/// seen to move from one stack to the other, and a slow target to stand above its source.
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: Theme) {
+    let body = titled(frame, area, "traffic", theme);
+    let rule = Rect { height: 1, ..area };
+    for (column, text) in [
+        (RATE, "rate"),
+        (P50, "p50"),
+        (P95, "p95"),
+        (P99, "p99"),
+        (ERRORS, "errors"),
+    ] {
+        heading_ending(frame, rule, column, text, theme);
+    }
+    let places = [
+        ("edge", &view.edge),
+        ("source", &view.source),
+        ("target", &view.target),
+    ];
+    let kinds = if area.width >= ROOM_FOR_FAILURES {
+        &KINDS[..]
+    } else {
+        &KINDS[..2]
+    };
+    let count = u16::try_from(kinds.len()).unwrap_or(1);
+    let width = area
+        .width
+        .saturating_sub(SPARKLINES + 1 + GAP * (count - 1))
+        / count;
+    let mut left = SPARKLINES;
+    for kind in kinds {
+        let most = places
+            .iter()
+            .flat_map(|(_, traffic)| latest(traffic, width))
+            .map(kind.value)
+            .max()
+            .unwrap_or(0);
+        heading_from(frame, rule, left - 1, kind.name, theme);
+        for (index, (_, traffic)) in (0..).zip(places) {
+            let place = Rect {
+                width,
+                ..inset(stripe(body, index), left)
+            };
+            frame.render_widget(sparkline(traffic, *kind, most, width, theme), place);
+        }
+        left += width + GAP;
+    }
+    for (index, (name, traffic)) in (0..).zip(places) {
+        numbers(frame, stripe(body, index), name, traffic, theme);
+    }
+}
+
+/// The rows of the `index`-th of three places.
+fn stripe(body: Rect, index: u16) -> Rect {
+    let height = body.height / 3;
+    Rect {
+        y: body.y + index * height,
+        height,
+        ..body
+    }
+}
+
+fn numbers(frame: &mut Frame<'_>, stripe: Rect, name: &str, traffic: &TrafficView, theme: Theme) {
+    // Beside tall sparklines, the numbers stand on their base line.
+    let Some(row) = stripe.rows().next_back() else {
+        return;
+    };
+    frame.render_widget(Span::styled(name.to_owned(), theme.strong()), inset(row, 1));
+    let quantile = |pick: fn(&cutover_engine::view::LatencyView) -> std::time::Duration| {
+        traffic.latency.as_ref().map(|value| latency(pick(value)))
+    };
+    let failing = traffic.error_rate.is_some_and(|rate| rate > 0.0);
+    let cells = [
+        (RATE, Some(rate(traffic.rate)), theme.plain()),
+        (P50, quantile(|latency| latency.p50), theme.plain()),
+        (P95, quantile(|latency| latency.p95), theme.plain()),
+        (P99, quantile(|latency| latency.p99), theme.plain()),
+        (
+            ERRORS,
+            traffic.error_rate.map(share),
+            if failing { theme.bad() } else { theme.plain() },
+        ),
+    ];
+    for (column, text, style) in cells {
+        let (text, style) = match text {
+            Some(text) => (text, style),
+            None => (ABSENT.to_owned(), theme.faint()),
+        };
+        let width = u16::try_from(text.chars().count()).unwrap_or(0);
+        let place = inset(row, (column + 1).saturating_sub(width));
+        frame.render_widget(Span::styled(text, style), place);
+    }
+}
+
+/// What a sparkline shows.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    value: fn(&HistoryPoint) -> u64,
+    /// Drawn as broken whatever the value.
+    bad: bool,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        name: "requests",
+        value: |point| point.requests,
+        bad: false,
+    },
+    Kind {
+        name: "p99",
+        value: |point| u64::try_from(point.p99.as_micros()).unwrap_or(u64::MAX),
+        bad: false,
+    },
+    Kind {
+        name: "failed",
+        value: |point| point.failed,
+        bad: true,
+    },
+];
+
+/// The newest second is at the right; seconds with failures stand out.
+fn sparkline<'a>(
+    traffic: &TrafficView,
+    kind: Kind,
+    most: u64,
+    width: u16,
+    theme: Theme,
+) -> Sparkline<'a> {
+    let bars = latest(traffic, width).map(|point| {
+        let style: Style = if kind.bad || point.failed > 0 {
+            theme.bad()
+        } else {
+            theme.current()
+        };
+        SparklineBar::from((kind.value)(point)).style(style)
+    });
+    Sparkline::default()
+        .direction(RenderDirection::RightToLeft)
+        // An eighth stays free, so that rows on top of each other do not merge.
+        .max(most.saturating_add(most.div_ceil(7)).max(1))
+        .data(bars)
+}
+
+/// The seconds that fit into `width` columns, newest first.
+fn latest(traffic: &TrafficView, width: u16) -> impl Iterator<Item = &HistoryPoint> {
+    traffic.history.iter().rev().take(usize::from(width))
+}

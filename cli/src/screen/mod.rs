@@ -1,0 +1,144 @@
+//! The terminal screen of a run: a client that shows what the run publishes and passes on what a
+//! person asks. Closing it does not stop the run.
+//!
+//! - [`keymap`]: a key becomes an action
+//! - [`state`]: an action changes the screen's own state, and has an effect
+//! - [`draw`]: run and state become a frame; one file a panel
+//! - [`format`], [`theme`], [`ascii`]: numbers, colours and symbols
+//! - [`terminal`]: takes the terminal, and gives it back on every way out
+//!
+//! All but `terminal` and the loop in this file is pure.
+
+mod ascii;
+mod draw;
+mod format;
+mod keymap;
+#[cfg(test)]
+mod sample;
+mod state;
+mod terminal;
+mod theme;
+
+#[cfg(test)]
+mod loop_tests;
+
+use std::io;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream};
+use cutover_engine::view::{Command, RunView};
+use futures_util::{Stream, StreamExt};
+use ratatui::layout::Rect;
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use self::state::{Effect, UiState};
+use self::terminal::{Surface, TerminalGuard};
+
+/// How the screen looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ScreenOptions {
+    /// Colours of the terminal's palette; otherwise bold, dim and reverse only.
+    pub(crate) colour: bool,
+    /// Bars, sparklines and marks beyond ASCII.
+    pub(crate) unicode: bool,
+}
+
+/// Why the screen was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScreenEnd {
+    /// The run has an outcome, and it has been drawn.
+    RunEnded,
+    /// The run is no longer heard of, though it had no outcome yet.
+    RunLost,
+    /// A person left, or the terminal was closed; the run goes on.
+    Detached,
+    /// Ctrl-C was pressed a second time: stop without waiting for the rollback. The first one
+    /// was sent to the run as [`Command::Interrupt`].
+    StopNow,
+}
+
+/// Frames are drawn at most this often, except after a key, which is answered at once.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Shows the run on the terminal until it ends or a person leaves.
+///
+/// The terminal (standard error, with keys from standard input or else the controlling terminal)
+/// is given back before this returns, when the future is dropped, and before the message of a
+/// panic is printed.
+///
+/// # Errors
+/// The terminal cannot be taken, read or written, or was given back because a part of the program
+/// panicked. The run is not affected.
+pub(crate) async fn run(
+    views: watch::Receiver<RunView>,
+    commands: mpsc::UnboundedSender<Command>,
+    options: ScreenOptions,
+) -> io::Result<ScreenEnd> {
+    let mut terminal = TerminalGuard::take()?;
+    follow(&mut terminal, EventStream::new(), views, commands, options).await
+}
+
+/// The loop: keys, new views and ticks, in whichever order they come.
+async fn follow(
+    surface: &mut impl Surface,
+    mut keys: impl Stream<Item = io::Result<Event>> + Unpin,
+    mut views: watch::Receiver<RunView>,
+    commands: mpsc::UnboundedSender<Command>,
+    options: ScreenOptions,
+) -> io::Result<ScreenEnd> {
+    let mut view = views.borrow_and_update().clone();
+    let mut ui = UiState::default();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Whether the terminal shows something older than `view` and `ui`.
+    let mut stale = true;
+    loop {
+        if view.outcome.is_some() {
+            surface.draw(|frame| draw::draw(frame, &view, &ui, options))?;
+            return Ok(ScreenEnd::RunEnded);
+        }
+        tokio::select! {
+            event = keys.next() => match event.transpose()? {
+                Some(Event::Key(key)) => {
+                    let Some(action) = keymap::action(key, ui.mode()) else {
+                        continue;
+                    };
+                    let area = Rect::from((ratatui::layout::Position::ORIGIN, surface.size()?));
+                    match ui.apply(action, &view, draw::log_extent(area, &view)) {
+                        Effect::None => {}
+                        Effect::Send(command) => {
+                            if commands.send(command).is_err() {
+                                ui.command_lost();
+                            }
+                        }
+                        Effect::Redraw => surface.clear()?,
+                        Effect::End(end) => return Ok(end),
+                    }
+                    surface.draw(|frame| draw::draw(frame, &view, &ui, options))?;
+                    stale = false;
+                }
+                Some(Event::Resize(..)) => stale = true,
+                Some(_) => {}
+                None => return Ok(ScreenEnd::Detached),
+            },
+            changed = views.changed() => {
+                if changed.is_err() {
+                    surface.draw(|frame| draw::draw(frame, &view, &ui, options))?;
+                    return Ok(ScreenEnd::RunLost);
+                }
+                let next = views.borrow_and_update().clone();
+                ui.follow(&view, &next);
+                view = next;
+                stale = true;
+            }
+            _ = tick.tick() => {
+                stale |= ui.tick();
+                if stale {
+                    surface.draw(|frame| draw::draw(frame, &view, &ui, options))?;
+                    stale = false;
+                }
+            }
+        }
+    }
+}
