@@ -56,12 +56,10 @@ impl fmt::Display for Diagnostic {
         }
         let found = &self.found;
         match self.kind {
-            Kind::Syntax => write!(f, "{found}")?,
             Kind::UnknownKey => write!(f, "unknown key {found}")?,
             Kind::MissingKey => write!(f, "missing key {found}")?,
             Kind::DuplicateKey => write!(f, "duplicate key {found}")?,
-            Kind::NotYet => write!(f, "{found} is not in this version")?,
-            Kind::Value => write!(f, "found {found}")?,
+            Kind::Syntax | Kind::NotYet | Kind::Value => write!(f, "found {found}")?,
         }
         write!(f, "; expected {}", self.expected)?;
         match &self.help {

@@ -1,7 +1,7 @@
 //! The text of a plan → a [`Plan`], or every mistake in it.
 //!
 //! Reading never stops at the first mistake: each part is decoded on its own, and a part that
-//! cannot be decoded leaves a [`Reported`](fields::Reported) behind, which only exists once a
+//! cannot be decoded leaves a `Reported` behind, which only exists once a
 //! mistake has been recorded. The plan is put together at the very end, when all have been seen.
 //!
 //! | module | subject |
@@ -151,4 +151,8 @@ fn alpha(field: &Field<'_>, mistakes: &mut Mistakes) -> Result<f64, Reported> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(crate) mod examples;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

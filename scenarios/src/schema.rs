@@ -3,6 +3,8 @@
 //! A schema sees one value at a time. What lies between values (weights that rise, addresses
 //! that differ, hosts that are the plan's own) only [`crate::parse`] can refuse.
 
+mod quantities;
+
 use serde_json::{Value, json};
 
 use crate::defaults;
@@ -11,11 +13,10 @@ use crate::parse;
 use crate::plan::Request;
 use crate::quantity::show_duration;
 
-/// A duration: each unit at most once, longest first.
-const DURATION: &str = "([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?";
-const DECIMAL: &str = r"[0-9]+(\.[0-9]+)?";
-/// 0 % to 100 %, to a hundredth of a percent.
-const WEIGHT: &str = r"(100(\.0+)?|[0-9]{1,2}(\.[0-9]{1,2})?) ?%";
+use quantities::{
+    DECIMAL, DURATION, WEIGHT, duration, fraction, listen, percent, positive_duration,
+    positive_pattern, rate, rate_or_zero,
+};
 
 /// The JSON Schema (draft 2020-12) of a plan.
 #[must_use]
@@ -126,16 +127,6 @@ fn traffic() -> Value {
     })
 }
 
-fn listen(description: &str) -> Value {
-    json!({
-        "description": format!("{description} A loopback address; port 0 takes any free port."),
-        "type": "string",
-        "pattern": r"^(127(\.[0-9]{1,3}){3}|\[::1\]):[0-9]{1,5}$",
-        "default": defaults::LISTEN.to_string(),
-        "examples": ["127.0.0.1:8080"]
-    })
-}
-
 fn load() -> Value {
     json!({
         "description": "The requests that are sent while the run goes on. They go to the plan's own stacks and edge, and nowhere else.",
@@ -150,16 +141,11 @@ fn load() -> Value {
                 "default": defaults::HOST,
                 "examples": ["shop.example"]
             },
-            "rate": rate("Requests through the edge, as users would send them; above 0. A number is per second.", 0.0),
-            "paired": {
-                "description": "Pairs sent directly to both stacks, the same request to each; 0 turns it off. A number is per second.",
-                "anyOf": [
-                    { "type": "string", "pattern": rate_pattern() },
-                    { "type": "number", "minimum": 0, "maximum": crate::quantity::HIGHEST_RATE }
-                ],
-                "default": format!("{}/s", defaults::PAIRED),
-                "examples": ["40/s"]
-            },
+            "rate": rate("Requests through the edge, as users would send them; above 0. A number is per second."),
+            "paired": rate_or_zero(
+                "Pairs sent directly to both stacks, the same request to each; 0 turns it off. A number is per second.",
+                defaults::PAIRED,
+            ),
             "ramp": duration("The rate rises from 0 to `rate` over this long.", defaults::RAMP),
             "timeout": positive_duration("The load generator gives up on a request after this long.", defaults::TIMEOUT),
             "requests": {
@@ -274,7 +260,7 @@ fn step() -> Value {
     json!({
         "description": "A weight, how long it is watched, and what must open before it is set.",
         "anyOf": [
-            { "type": "string", "pattern": format!("^{WEIGHT}( for {DURATION})?$") },
+            { "type": "string", "pattern": format!("^{WEIGHT}( for (?=.*[1-9]){DURATION})?$") },
             {
                 "type": "object",
                 "additionalProperties": false,
@@ -338,55 +324,6 @@ fn gate() -> Value {
         ],
         "examples": ["manual", { "window": { "days": "mon-fri", "hours": "09:00-17:00", "time_zone": "Europe/Berlin" } }]
     })
-}
-
-fn duration(description: &str, default: std::time::Duration) -> Value {
-    json!({
-        "description": format!("{description} At most 30 days."),
-        "type": "string",
-        "minLength": 1,
-        "pattern": format!("^{DURATION}$"),
-        "default": show_duration(default),
-        "examples": ["250ms", "5s", "1h30m"]
-    })
-}
-
-fn positive_duration(description: &str, default: std::time::Duration) -> Value {
-    let mut schema = duration(description, default);
-    schema["pattern"] = positive_pattern().into();
-    schema
-}
-
-/// A duration with a digit other than 0.
-fn positive_pattern() -> String {
-    format!("^(?=.*[1-9]){DURATION}$")
-}
-
-fn rate_pattern() -> String {
-    format!("^{DECIMAL}(/[smh])?$")
-}
-
-fn rate(description: &str, above: f64) -> Value {
-    json!({
-        "description": description,
-        "anyOf": [
-            { "type": "string", "pattern": format!("^(?=.*[1-9]){DECIMAL}(/[smh])?$") },
-            { "type": "number", "exclusiveMinimum": above, "maximum": crate::quantity::HIGHEST_RATE }
-        ],
-        "examples": ["250/s", "15000/m"]
-    })
-}
-
-/// A percentage or a fraction, above 0 and below a bound.
-fn fraction(below: f64) -> Value {
-    json!([
-        { "type": "string", "pattern": format!("^{DECIMAL} ?%$") },
-        { "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": below }
-    ])
-}
-
-fn percent(fraction: f64) -> String {
-    format!("{}%", fraction * 100.0)
 }
 
 fn default_steps() -> Vec<String> {

@@ -137,7 +137,7 @@ pub(crate) fn read(
 fn not_yaml(error: &ScanError) -> Box<Diagnostic> {
     Box::new(syntax(
         Position::from(error.marker()),
-        format!("not YAML: {}", error.info()),
+        format!("text that is not YAML ({})", error.info()),
         "maps (`key: value`) and lists (`- value`), indented with spaces",
         None,
     ))

@@ -214,8 +214,7 @@ impl<'a> Fields<'a> {
         help: Option<String>,
         mistakes: &mut Mistakes,
     ) -> Reported {
-        let instead = self.meant.iter().find(|(meant, _)| *meant == key);
-        if let Some(reported) = instead.map(|(_, reported)| *reported).or(self.later) {
+        if let Some(reported) = self.instead_of(&[key]) {
             return reported;
         }
         let expected = if self.path.is_empty() {
@@ -233,10 +232,10 @@ impl<'a> Fields<'a> {
         )
     }
 
-    /// Something that stands in the place of missing keys, if anything does.
-    pub(super) fn instead(&self) -> Option<Reported> {
-        self.later
-            .or_else(|| self.meant.first().map(|(_, reported)| *reported))
+    /// What stands in the place of some missing keys, if anything does.
+    pub(super) fn instead_of(&self, keys: &[&str]) -> Option<Reported> {
+        let slip = self.meant.iter().find(|(meant, _)| keys.contains(meant));
+        slip.map(|(_, reported)| *reported).or(self.later)
     }
 
     /// The map itself, as a field.

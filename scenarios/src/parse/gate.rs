@@ -71,10 +71,8 @@ fn days(field: &Field<'_>, mistakes: &mut Mistakes) -> Result<Vec<u8>, Reported>
         ranges.into_iter().flatten().collect()
     };
     chosen.sort_unstable();
-    let all = chosen.len();
-    chosen.dedup();
-    if chosen.len() < all {
-        let found = "a day twice".to_owned();
+    if let Some(twice) = chosen.windows(2).find(|pair| pair[0] == pair[1]) {
+        let found = format!("`{}` twice", keys::DAYS[usize::from(twice[0]) - 1]);
         return Err(values::conflict(
             field,
             found,

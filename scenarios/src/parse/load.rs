@@ -1,10 +1,12 @@
 //! `load`: how much is sent, what, and the rule that it goes only where the plan says.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::fields::{Field, Fields, Mistakes, Reported};
 use super::stacks::Addresses;
 use super::values::{self, Zero, both, conflict, optional};
 use crate::defaults;
-use crate::diagnostic::quote;
+use crate::diagnostic::{one_of, quote};
 use crate::keys;
 use crate::plan::{Load, Request};
 use crate::quantity;
@@ -101,18 +103,20 @@ impl Hosts {
     }
 
     fn only_where_the_plan_says(&self, host: &str) -> String {
-        format!(
-            "load goes only where the plan says: {} is none of this plan's stacks (`{}`)",
-            quote(host),
-            self.names.join("`, `")
-        )
+        let host = quote(host);
+        let mut message =
+            format!("load goes only where the plan says: {host} is none of this plan's stacks");
+        if !self.names.is_empty() {
+            message.push_str(&format!(" (`{}`)", self.names.join("`, `")));
+        }
+        message
     }
 }
 
 /// Reads the `Host` header: a name, or an address of the plan itself.
 ///
 /// The name is never resolved. An address in its place reads as if load were to go there, so it
-/// has to be one of the plan's own.
+/// has to be one of the plan's own, or loopback without a port.
 fn host(
     field: &Field<'_>,
     addresses: &Addresses,
@@ -124,9 +128,11 @@ fn host(
         Some((name, port)) => (name, Some(port)),
         None => (text, None),
     };
-    let is_address =
-        text.parse::<std::net::SocketAddr>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
-    if is_address {
+    let ip = text.parse::<IpAddr>();
+    if ip.as_ref().is_ok_and(IpAddr::is_loopback) {
+        return Ok(text.to_owned());
+    }
+    if ip.is_ok() || text.parse::<SocketAddr>().is_ok() {
         let plan = Hosts {
             names: addresses.fixed.iter().map(ToString::to_string).collect(),
             complete: addresses.complete,
@@ -163,19 +169,16 @@ fn request(field: &Field<'_>, hosts: &Hosts, mistakes: &mut Mistakes) -> Result<
             Err(conflict(&whole, found, "one method", None, mistakes))
         }
         (None, _) => {
-            let expected = format!("one of {}", crate::diagnostic::one_of(keys::METHODS));
+            let expected = format!("one of {}", one_of(keys::METHODS));
             let found = "no method".to_owned();
             Err(fields
-                .instead()
+                .instead_of(keys::METHODS)
                 .unwrap_or_else(|| conflict(&fields.whole(), found, expected, None, mistakes)))
         }
     };
     let body = match (fields.get("body"), &method) {
         (Some(field), Ok((method, _))) if !keys::METHODS_WITH_BODY.contains(method) => {
-            let expected = format!(
-                "`body` only beside {}",
-                crate::diagnostic::one_of(keys::METHODS_WITH_BODY)
-            );
+            let expected = format!("`body` only beside {}", one_of(keys::METHODS_WITH_BODY));
             let found = format!("a body beside `{method}`");
             Err(conflict(field, found, expected, None, mistakes))
         }

@@ -120,7 +120,7 @@ fn bounds(field: &Field<'_>, signal: Signal, mistakes: &mut Mistakes) -> Result<
         .map(|field| values::quantity(field, quantity::ratio, mistakes))
         .transpose();
     match (at_most?, versus_source?) {
-        (None, None) => Err(fields.instead().unwrap_or_else(|| {
+        (None, None) => Err(fields.instead_of(keys::BOUNDS).unwrap_or_else(|| {
             mistakes.at(
                 field.node.at,
                 &field.path,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fields::{Field, Fields, Mistakes, Reported};
-use crate::diagnostic::{did_you_mean, one_of, quote};
+use crate::diagnostic::{Kind, did_you_mean, one_of, quote};
 use crate::quantity::{self, Misread};
 use crate::yaml::{Resolved, Value, resolve};
 
@@ -111,7 +111,7 @@ pub(super) fn conflict(
     mistakes.at(
         field.node.at,
         &field.path,
-        crate::diagnostic::Kind::Value,
+        Kind::Value,
         found,
         expected,
         help,

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::parse::tests::{FULL, MINIMAL, WRONG_BY_THEMSELVES};
+use crate::parse::examples::{FULL, MINIMAL, WRONG_BY_THEMSELVES};
 use crate::yaml::{self, Node, Resolved, resolve};
 
 /// The document as a JSON-speaking editor sees it.

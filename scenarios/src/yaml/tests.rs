@@ -93,11 +93,11 @@ fn what_hides_meaning_is_refused_and_read_around() {
     insta::assert_snapshot!(
         complaints("a: &x 1\nb: *x\nc: !!str 2\n? [d]\n: e\n---\nf: g\n").join("\n"),
         @r"
-        1:4: an anchor (`&name`); expected a value without one; write the value out where it is used
-        2:4: an alias (`*name`); expected the value itself; write the value out where it is used
-        3:4: a tag (`!name`); expected a value without one; remove it; the key says what the value is
-        4:3: a list as a key; expected text as a key
-        6:1: a second document (`---`); expected one document; put each plan in a file of its own
+        1:4: found an anchor (`&name`); expected a value without one; write the value out where it is used
+        2:4: found an alias (`*name`); expected the value itself; write the value out where it is used
+        3:4: found a tag (`!name`); expected a value without one; remove it; the key says what the value is
+        4:3: found a list as a key; expected text as a key
+        6:1: found a second document (`---`); expected one document; put each plan in a file of its own
         "
     );
 }
@@ -105,10 +105,10 @@ fn what_hides_meaning_is_refused_and_read_around() {
 #[test]
 fn syntax_errors_say_where() {
     for (text, start) in [
-        ("a: [1, 2\n", "2:1: not YAML"),
-        ("a: b: c\n", "1:5: not YAML"),
-        ("a: \"open\n", "1:4: not YAML"),
-        ("a: *nobody\n", "1:4: not YAML"),
+        ("a: [1, 2\n", "2:1: found text that is not YAML"),
+        ("a: b: c\n", "1:5: found text that is not YAML"),
+        ("a: \"open\n", "1:4: found text that is not YAML"),
+        ("a: *nobody\n", "1:4: found text that is not YAML"),
     ] {
         let found = complaints(text).join("\n");
         assert!(found.starts_with(start), "{text:?}: {found}");
@@ -119,7 +119,9 @@ fn syntax_errors_say_where() {
 fn text_after_a_nul_is_not_silently_dropped() {
     assert_eq!(
         complaints("a: b\nc: \0d\n"),
-        ["2:4: the control character U+0000; expected text; is this a YAML file, saved as UTF-8?"]
+        [
+            "2:4: found the control character U+0000; expected text; is this a YAML file, saved as UTF-8?"
+        ]
     );
 }
 
