@@ -90,7 +90,13 @@ fn day_range(text: &str) -> Result<Vec<u8>, Misread> {
     let number = |name: &str| keys::DAYS.iter().position(|day| *day == name.trim());
     let wrong = |word: &str| Misread {
         expected: "days of `mon` to `sun`, or a range such as `mon-fri`".to_owned(),
-        help: did_you_mean(word.trim(), keys::DAYS.iter().copied()),
+        help: match keys::DAYS
+            .iter()
+            .find(|day| word.to_lowercase().starts_with(**day))
+        {
+            Some(day) => Some(format!("write `{day}`")),
+            None => did_you_mean(word.trim(), keys::DAYS.iter().copied()),
+        },
     };
     let first = number(first).ok_or_else(|| wrong(first))?;
     let last = number(last).ok_or_else(|| wrong(last))?;

@@ -11,8 +11,9 @@ use crate::quantity;
 use crate::yaml::Value;
 
 const EXPECTED: &str = "`errors`, or a latency quantile from `p50` to `p99.99`";
-/// Names to guess from when one is not known.
-const USUAL: [&str; 7] = ["errors", "p50", "p75", "p90", "p95", "p99", "p99.9"];
+/// Names to guess from when one is not known; of two as near, the first. People who write `p999`
+/// mean `p99.9`.
+const USUAL: [&str; 7] = ["errors", "p99.9", "p99", "p95", "p90", "p75", "p50"];
 /// Quantiles are written to a hundredth of a percent.
 const QUANTILE_SCALE: u32 = 10_000;
 /// p50: lower quantiles say nothing about users who suffer.

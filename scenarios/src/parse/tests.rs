@@ -211,6 +211,27 @@ fn relations_between_values_are_checked() {
 }
 
 #[test]
+fn an_unknown_objective_is_told_what_there_is() {
+    for (name, meant) in [
+        ("error", "errors"),
+        ("erors", "errors"),
+        ("p999", "p99.9"),
+        ("P99", "p99"),
+    ] {
+        let found = mistake("- p50: 100ms", &format!("- {name}: 100ms"));
+        assert_eq!(
+            found,
+            format!(
+                "`objectives[2]`: unknown key `{name}`; expected `errors`, or a latency quantile \
+                 from `p50` to `p99.99`; did you mean `{meant}`?"
+            )
+        );
+    }
+    let found = mistake("- p50: 100ms", "- availability: 99%");
+    assert!(!found.contains("did you mean"), "{found}");
+}
+
+#[test]
 fn words_of_later_versions_are_known() {
     insta::assert_snapshot!(mistake("source: { local: { service: demo,", "source: { ecs: { service: demo,"), @"`source.ecs`: found `ecs`; expected `local`; this version drives `local` stacks only; `ecs` comes with the AWS support");
     insta::assert_snapshot!(mistake("target: { local: { service: demo, listen: '[::1]:8082' } }", "target: eks").trim(), @"`target`: found `eks`; expected `local`; this version drives `local` stacks only; `eks` comes with the Kubernetes support");
