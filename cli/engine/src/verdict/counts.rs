@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use super::latency::LatencyCounts;
+
 /// How requests reached the stacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Channel {
     /// Through the edge, split by weight, as users' requests are.
+    #[default]
     Edge,
     /// Directly, the same request to both stacks.
     Paired,
@@ -22,13 +25,6 @@ pub struct Batch {
     pub source: ArmCounts,
     /// What the target answered.
     pub target: ArmCounts,
-}
-
-impl Default for Channel {
-    /// Users' traffic.
-    fn default() -> Self {
-        Channel::Edge
-    }
 }
 
 /// What one stack answered. A request counts in the interval in which it ended.
@@ -72,99 +68,6 @@ impl ArmCounts {
     }
 }
 
-/// Buckets in each doubling of the latency: neighbours are 2^(1/16), 4.4 %, apart.
-const PER_DOUBLING: f64 = 16.0;
-/// Upper edge of the first bucket.
-const FIRST: Duration = Duration::from_micros(50);
-/// The last bucket, for what lies above 120 s: `⌈16 log₂(120 s / 50 µs)⌉ + 1`.
-pub(super) const OVERFLOW: usize = 341;
-/// How many buckets there are.
-pub(super) const BUCKETS: usize = OVERFLOW + 1;
-
-/// Latencies counted in logarithmic buckets: bucket `i` holds what lies above
-/// `50 µs · 2^((i−1)/16)`, up to and including `50 µs · 2^(i/16)`.
-///
-/// Scaling a latency by a factor is then a shift by a number of buckets. Only buckets that hold
-/// something are kept: a batch has few.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LatencyCounts {
-    /// Bucket and count, in the order of buckets.
-    buckets: Vec<(usize, u64)>,
-}
-
-impl LatencyCounts {
-    /// Counts `n` requests of this latency. Cheapest when latencies come in rising order.
-    pub fn record_n(&mut self, latency: Duration, n: u64) {
-        self.add(bucket_of(latency), n);
-    }
-
-    /// Adds the counts of another batch.
-    pub fn merge(&mut self, other: &LatencyCounts) {
-        for (bucket, n) in other.iter() {
-            self.add(bucket, n);
-        }
-    }
-
-    /// How many requests were counted.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.buckets.iter().map(|(_, n)| n).sum()
-    }
-
-    /// Forgets all counts and keeps the memory.
-    pub fn clear(&mut self) {
-        self.buckets.clear();
-    }
-
-    /// Buckets that hold something, fastest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, u64)> + '_ {
-        self.buckets.iter().copied()
-    }
-
-    fn add(&mut self, bucket: usize, n: u64) {
-        if n == 0 {
-            return;
-        }
-        match self.buckets.last_mut() {
-            Some((last, count)) if *last == bucket => *count += n,
-            Some((last, _)) if *last > bucket => {
-                match self.buckets.binary_search_by_key(&bucket, |entry| entry.0) {
-                    Ok(found) => self.buckets[found].1 += n,
-                    Err(place) => self.buckets.insert(place, (bucket, n)),
-                }
-            }
-            _ => self.buckets.push((bucket, n)),
-        }
-    }
-}
-
-fn bucket_of(latency: Duration) -> usize {
-    let doublings = (latency.as_secs_f64() / FIRST.as_secs_f64()).log2();
-    // From −∞ for zero: the cast saturates, which is what is meant.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped"
-    )]
-    let bucket = (doublings * PER_DOUBLING)
-        .ceil()
-        .clamp(0.0, OVERFLOW as f64) as usize;
-    bucket
-}
-
-/// By how many buckets a latency moves when it is multiplied by `factor`, at least 1; rounded up.
-pub(super) fn shift_of(factor: f64) -> usize {
-    // Without the small allowance 2.0 might become 17 buckets by rounding.
-    let buckets = (factor.log2() * PER_DOUBLING - 1e-9).ceil();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "clamped"
-    )]
-    let shift = buckets.clamp(0.0, BUCKETS as f64) as usize;
-    shift
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,47 +96,5 @@ mod tests {
                 ..arm(3, Some(seconds(3)))
             }
         );
-    }
-
-    #[test]
-    fn a_bucket_includes_its_upper_edge() {
-        assert_eq!(bucket_of(Duration::ZERO), 0);
-        assert_eq!(bucket_of(FIRST), 0);
-        assert_eq!(bucket_of(Duration::from_micros(51)), 1);
-        assert_eq!(bucket_of(2 * FIRST), 16);
-        assert_eq!(bucket_of(Duration::from_nanos(100_001)), 17);
-    }
-
-    #[test]
-    fn only_latencies_above_two_minutes_overflow() {
-        assert_eq!(bucket_of(Duration::from_secs(120)), OVERFLOW - 1);
-        assert_eq!(bucket_of(Duration::from_secs(130)), OVERFLOW);
-        assert_eq!(bucket_of(Duration::from_secs(1 << 40)), OVERFLOW);
-    }
-
-    #[test]
-    fn a_factor_is_a_shift_that_is_never_too_small() {
-        assert_eq!(shift_of(1.0), 0);
-        assert_eq!(shift_of(2.0), 16);
-        assert_eq!(shift_of(1.2), 5);
-        let three = shift_of(3.0);
-        for micros in [60, 700, 9_000, 110_000] {
-            let latency = Duration::from_micros(micros);
-            assert!(bucket_of(3 * latency) <= bucket_of(latency) + three);
-        }
-    }
-
-    #[test]
-    fn counts_do_not_depend_on_the_order_of_recording() {
-        let mut rising = LatencyCounts::default();
-        let mut falling = LatencyCounts::default();
-        for millis in 1..50 {
-            rising.record_n(Duration::from_millis(millis), millis);
-            falling.record_n(Duration::from_millis(50 - millis), 50 - millis);
-        }
-        assert_eq!(rising, falling);
-        assert_eq!(rising.total(), 49 * 50 / 2);
-        falling.merge(&rising);
-        assert_eq!(falling.total(), 49 * 50);
     }
 }

@@ -49,7 +49,7 @@ struct Guard {
 #[derive(Debug, Clone)]
 enum Test {
     Absolute(AbsoluteTest),
-    KnownSplit(KnownSplitTest),
+    KnownSplit(Box<KnownSplitTest>),
     Quantile(Box<QuantileTest>),
 }
 
@@ -86,7 +86,9 @@ impl Judge {
             if let Some(ratio) = objective.versus_source {
                 for (channel, place) in [(Channel::Edge, "edge"), (Channel::Paired, "paired")] {
                     let test = match objective.signal {
-                        Signal::Errors => Test::KnownSplit(KnownSplitTest::new(channel, ratio)),
+                        Signal::Errors => {
+                            Test::KnownSplit(Box::new(KnownSplitTest::new(channel, ratio)))
+                        }
                         Signal::Latency { quantile } => Test::Quantile(Box::new(
                             QuantileTest::new(channel, quantile, ratio, alpha_each),
                         )),

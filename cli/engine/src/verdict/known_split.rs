@@ -49,6 +49,8 @@ pub(super) struct KnownSplitTest {
     share: Option<f64>,
     /// What any failure adds to each grid point, at this share: `ln((1−θ)/(1−θ_R))`.
     per_failure: [f64; GRID],
+    /// What a failure of the target adds besides: `ln(r/R)`.
+    per_target_failure: [f64; GRID],
     seen: Seen,
     requests: u64,
     burst: BurstCap,
@@ -73,6 +75,7 @@ impl KnownSplitTest {
             ratio,
             share: None,
             per_failure: [0.0; GRID],
+            per_target_failure: std::array::from_fn(|point| multiple(point).ln()),
             seen: Seen::default(),
             requests: 0,
             burst: BurstCap::default(),
@@ -136,7 +139,7 @@ impl KnownSplitTest {
         for (point, capital) in self.seen.capital.iter_mut().enumerate() {
             // ln(θ/θ_R) = ln(r/R) + ln((1−θ)/(1−θ_R)).
             *capital += float(of_source + counted) * self.per_failure[point]
-                + float(counted) * multiple(point).ln();
+                + float(counted) * self.per_target_failure[point];
         }
         self.seen.failures += of_source + of_target;
         self.seen.bad.add(self.channel, of_target);

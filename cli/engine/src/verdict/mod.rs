@@ -35,7 +35,7 @@
 //! | `eprocess` | the bet itself |
 //! | `start_points` | regressions may begin at any moment |
 //! | `burst` | one cause is not forty failures |
-//! | `counts`, `report` | what goes in, what comes out |
+//! | `counts`, `latency`, `report` | what goes in, what comes out |
 //! | `special` | the beta function in logarithms |
 //!
 //! Pure: no clock, no I/O, no randomness. Journals replay to the same verdict.
@@ -46,6 +46,7 @@ mod counts;
 mod eprocess;
 mod judge;
 mod known_split;
+mod latency;
 mod quantile;
 mod report;
 #[cfg(test)]
@@ -53,6 +54,7 @@ mod simulations;
 mod special;
 mod start_points;
 
-pub use counts::{ArmCounts, Batch, Channel, LatencyCounts};
+pub use counts::{ArmCounts, Batch, Channel};
 pub use judge::Judge;
+pub use latency::LatencyCounts;
 pub use report::{Breach, GuardKind, GuardReport};

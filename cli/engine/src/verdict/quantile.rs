@@ -29,8 +29,9 @@
 use std::time::Duration;
 
 use super::burst::BurstCap;
-use super::counts::{BUCKETS, Batch, Channel, LatencyCounts, OVERFLOW, shift_of};
+use super::counts::{Batch, Channel};
 use super::eprocess::{BetaBinomial, concentration, float};
+use super::latency::{BUCKETS, LatencyCounts, OVERFLOW, shift_of};
 use super::report::{ByChannel, Finding};
 use super::start_points::{StartPoints, Weighed};
 
