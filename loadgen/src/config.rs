@@ -170,6 +170,12 @@ impl Stream {
                 || format!("{name:?}"),
                 "the name of a header",
             );
+            found.unless(
+                arms > 0,
+                || "arms".into(),
+                || "none".into(),
+                "names that the header may have",
+            );
         }
         found.unless(
             self.requests.iter().any(|request| request.share > 0),

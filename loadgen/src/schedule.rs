@@ -15,8 +15,8 @@
 //!     +--------+--+---------> t
 //! ```
 //!
-//! Arrival `n` (counted from 0) is due at the least `t` at which the area reaches `n`. Within a
-//! piece that starts with area `A` and goes from `r0` to `r1` in `d` seconds, `x` seconds in, and
+//! Arrival `n` (counted from 0) is due when the area begins to exceed `n`: the first one at the
+//! very start, if there is any rate at all, and an area of 50 owes exactly 50. Within a piece that starts with area `A` and goes from `r0` to `r1` in `d` seconds, `x` seconds in, and
 //! with `a = (r1 - r0) / d`:
 //!
 //! ```text
@@ -144,11 +144,10 @@ impl Timetable {
     )]
     pub(crate) fn due(&self, n: u64) -> Option<Nanos> {
         let n = n as f64;
-        // The first piece whose end reaches n; pieces without arrivals are stepped over.
-        let next = self.pieces.partition_point(|piece| piece.after() < n);
+        // The first piece that ends beyond n; pieces without arrivals are stepped over.
+        let next = self.pieces.partition_point(|piece| piece.after() <= n);
         let seconds = match self.pieces.get(next) {
             Some(piece) => piece.begins + piece.offset_of(n - piece.before),
-            None if n <= self.last.before => self.last.begins,
             None if self.last.rate > 0.0 => {
                 self.last.begins + (n - self.last.before) / self.last.rate
             }
@@ -281,14 +280,9 @@ mod tests {
                 ],
             ),
             (
-                "falling to nothing: 50 arrivals, the last when the rate is 0, then none",
+                "falling to nothing: 50 arrivals, then none",
                 ramp(100.0, &[(1_000, 0.0)]),
-                vec![
-                    (0, Some(0)),
-                    (32, Some(400 * MS)),
-                    (50, Some(1_000 * MS)),
-                    (51, None),
-                ],
+                vec![(0, Some(0)), (32, Some(400 * MS)), (50, None)],
             ),
             (
                 "a jump",
@@ -303,7 +297,16 @@ mod tests {
             (
                 "silence in the middle",
                 ramp(10.0, &[(1_000, 10.0), (0, 0.0), (5_000, 0.0), (0, 10.0)]),
-                vec![(10, Some(1_000 * MS)), (11, Some(6_100 * MS))],
+                vec![
+                    (9, Some(900 * MS)),
+                    (10, Some(6_000 * MS)),
+                    (11, Some(6_100 * MS)),
+                ],
+            ),
+            (
+                "no rate at all",
+                ramp(0.0, &[(1_000, 0.0)]),
+                vec![(0, None), (1, None)],
             ),
             (
                 "a jump from the first moment",
@@ -357,7 +360,7 @@ mod tests {
         fn due_times_never_go_back(schedule in any_schedule(), n in 0_u64..20_000) {
             let table = table(&schedule);
             if let Some(later) = table.due(n + 1) {
-                prop_assert!(table.due(n).unwrap() <= later);
+                prop_assert!(table.due(n).is_some_and(|due| due <= later));
             }
         }
 

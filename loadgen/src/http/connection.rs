@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::ProtocolError;
+use super::body::Body;
 use super::request::Request;
 use super::response::{self, ArmHeader, HEAD_LIMIT, Parsed};
 use crate::stats::FailureKind;
@@ -105,11 +106,14 @@ impl Connection {
         let mut broken = Broken::Unanswered;
         let (length, head) = loop {
             buffer.make_room(filled);
-            filled += self.read(&mut buffer.0[filled..]).await.ok_or(broken)?;
+            match self.stream.read(&mut buffer.0[filled..]).await {
+                Ok(0) | Err(_) => return Err(broken),
+                Ok(read) => filled += read,
+            }
             broken = Broken::Truncated;
-            match parse(&mut buffer.0, &mut filled, request.is_head, arm_header)? {
-                Some(found) => break found,
-                None => continue,
+            let found = parse(&mut buffer.0, &mut filled, request.is_head, arm_header)?;
+            if let Some(found) = found {
+                break found;
             }
         };
 
@@ -123,10 +127,10 @@ impl Connection {
                 keep_alive &= taken == rest.len();
                 break;
             }
-            match self.read(&mut buffer.0).await {
-                Some(read) => rest = 0..read,
-                None if body == super::body::Body::UntilClose => break,
-                None => return Err(Broken::Truncated),
+            match self.stream.read(&mut buffer.0).await {
+                Ok(0) if body == Body::UntilClose => break,
+                Ok(0) | Err(_) => return Err(Broken::Truncated),
+                Ok(read) => rest = 0..read,
             }
         }
         Ok(Answer {
@@ -134,11 +138,6 @@ impl Connection {
             arm: head.arm,
             keep_alive,
         })
-    }
-
-    /// At least one byte; `None` at the end or on an error, which are the same to the response.
-    async fn read(&mut self, into: &mut [u8]) -> Option<usize> {
-        self.stream.read(into).await.ok().filter(|&read| read > 0)
     }
 }
 

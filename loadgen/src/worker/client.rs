@@ -79,7 +79,8 @@ impl Client {
         let worker = Rc::clone(&self.worker);
         let stream = &worker.streams[self.stream];
         let request = &stream.requests[stream.mix.pick(arrival.n)];
-        self.deadline.set(arrival.picked + stream.timeout);
+        let limit = arrival.picked + stream.timeout;
+        self.deadline.set(limit);
         let mut ending = Ending {
             outcome: Outcome::Failed(FailureKind::Timeout),
             arm: stream.arm_unanswered(&self.lane),
@@ -100,8 +101,14 @@ impl Client {
                     }
                 },
             };
+            let now = worker.clock.now();
+            if now >= limit {
+                // Its time ran out while it waited; the connection is as good as before.
+                self.connection = Some(connection);
+                return ending;
+            }
             ending.mark = worker.control.mark();
-            ending.sent = Some(worker.clock.now());
+            ending.sent = Some(now);
             let arm_header = stream.arm_header.as_ref();
             let exchange = connection.exchange(request, arm_header, &mut self.buffer);
             match self.deadline.within(exchange).await {

@@ -1,90 +1,43 @@
 //! One thread of a session: everything between the schedule and the report.
 //!
+//! ```text
+//! thread ── starts ──▶ pacer ── arrivals ──▶ lane ──▶ client (one per connection)
+//!   │                                                   │
+//!   └─ supervisor ── flush ── recorder ◀── finished ────┘
+//! ```
+//!
 //! Its tasks run on one runtime and share a [`Worker`] by plain reference counting; no borrow of
 //! a cell lasts over an `await`, so none can fail.
 
 mod client;
+mod control;
 mod deadline;
 mod lane;
 mod pacer;
 mod recorder;
+mod reporter;
+mod thread;
 mod timer;
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::MissedTickBehavior;
+use client::Client;
+use lane::{Arrival, Lane, Offered};
+use recorder::{Key, Recorder};
 
 use crate::clock::{Clock, Nanos, nanos};
-use crate::config::{Attribution, Config, Stream};
+use crate::config::{Attribution, Config, Endpoint, Stream};
 use crate::http::request::Request;
 use crate::http::response::ArmHeader;
 use crate::mix::Mix;
-use crate::report::{End, Report};
-use crate::schedule::{Stripe, Timetable};
+use crate::report::Entry;
 use crate::stats::{FailureKind, Finished, Outcome};
 
-use client::Client;
-use lane::{Arrival, Lane, Offered, Refill};
-use pacer::Pacer;
-use recorder::{Key, Recorder};
-use timer::Timer;
-
-/// How often a thread looks for arrivals that waited too long, and whether it is to stop.
-const TICK: Duration = Duration::from_millis(10);
-
-/// What the session tells its threads.
-///
-/// Relaxed is enough everywhere: each value stands alone, and nothing else is read because of it.
-#[derive(Debug)]
-pub(crate) struct Control {
-    mark: AtomicU32,
-    arrivals_stopped: AtomicBool,
-    /// When to stop; `u64::MAX` for not at all.
-    stop_at: AtomicU64,
-    /// Stop as soon as nothing is under way.
-    draining: AtomicBool,
-}
-
-impl Control {
-    pub(crate) fn new() -> Self {
-        Control {
-            mark: AtomicU32::new(0),
-            arrivals_stopped: AtomicBool::new(false),
-            stop_at: AtomicU64::new(Nanos::MAX),
-            draining: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn set_mark(&self, mark: u32) {
-        self.mark.store(mark, Ordering::Relaxed);
-    }
-
-    fn mark(&self) -> u32 {
-        self.mark.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn stop_arrivals(&self) {
-        self.arrivals_stopped.store(true, Ordering::Relaxed);
-    }
-
-    fn arrivals_stopped(&self) -> bool {
-        self.arrivals_stopped.load(Ordering::Relaxed)
-    }
-
-    /// Stops when nothing is under way any more, and at `limit` in any case.
-    pub(crate) fn stop_by(&self, limit: Nanos) {
-        self.stop_arrivals();
-        self.stop_at.store(limit, Ordering::Relaxed);
-        self.draining.store(true, Ordering::Relaxed);
-    }
-}
+pub(crate) use control::Control;
+pub(crate) use thread::Thread;
 
 /// What the tasks of one thread share.
 struct Worker {
@@ -108,7 +61,7 @@ struct Flow {
 
 impl Flow {
     fn new(stream: &Stream, arms: &[String]) -> Self {
-        let lane = |endpoint: &crate::Endpoint| {
+        let lane = |endpoint: &Endpoint| {
             Rc::new(Lane::new(
                 endpoint.address,
                 endpoint.arm,
@@ -142,6 +95,19 @@ impl Flow {
 }
 
 impl Worker {
+    fn new(config: &Config, clock: Clock, control: Arc<Control>) -> Self {
+        let streams = config.streams.iter();
+        Worker {
+            clock,
+            control,
+            streams: streams
+                .map(|stream| Flow::new(stream, &config.arms))
+                .collect(),
+            recorder: RefCell::default(),
+            defect: Cell::new(false),
+        }
+    }
+
     /// Brings an arrival to every endpoint of its stream.
     fn arrive(self: &Rc<Self>, stream: usize, arrival: Arrival) {
         for lane in &self.streams[stream].lanes {
@@ -203,6 +169,14 @@ impl Worker {
         }
     }
 
+    fn stop_refill(&self) {
+        self.lanes().for_each(|(_, lane)| lane.stop_refill());
+    }
+
+    fn flush(&self) -> Vec<Entry> {
+        self.recorder.borrow_mut().flush()
+    }
+
     fn under_way(&self) -> usize {
         self.lanes().map(|(_, lane)| lane.under_way()).sum()
     }
@@ -215,175 +189,6 @@ impl Worker {
                 let key = self.unanswered(stream, lane);
                 self.recorder.borrow_mut().counters(key).abandoned += under_way;
             }
-        }
-    }
-}
-
-/// A thread that is ready to begin.
-pub(crate) struct Thread {
-    index: usize,
-    runtime: LocalRuntime,
-    timer: Timer,
-}
-
-impl Thread {
-    /// On the thread itself.
-    ///
-    /// # Errors
-    /// No file descriptor is left.
-    pub(crate) fn prepare(index: usize) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default())?;
-        let timer = {
-            let _inside = runtime.enter();
-            Timer::new()?
-        };
-        Ok(Thread {
-            index,
-            runtime,
-            timer,
-        })
-    }
-
-    /// Works until told to stop. The last report says how it ended.
-    pub(crate) fn run(
-        self,
-        config: &Config,
-        threads: usize,
-        clock: Clock,
-        control: Arc<Control>,
-        reports: UnboundedSender<Report>,
-    ) {
-        let Thread {
-            index,
-            runtime,
-            timer,
-        } = self;
-        let mut reporter = Reporter {
-            thread: index,
-            clock,
-            reports,
-            ended: false,
-        };
-        let streams = config.streams.iter();
-        let worker = Rc::new(Worker {
-            clock,
-            control,
-            streams: streams
-                .map(|stream| Flow::new(stream, &config.arms))
-                .collect(),
-            recorder: RefCell::default(),
-            defect: Cell::new(false),
-        });
-        let mut stripes = Vec::new();
-        let mut saturated = Vec::new();
-        for (stream, spec) in config.streams.iter().enumerate() {
-            match Timetable::new(&spec.schedule) {
-                Some(table) => stripes.push((stream, Stripe::new(table, index, threads))),
-                None => saturated.push(stream),
-            }
-        }
-        let refill = Refill {
-            clock,
-            next: index as u64,
-            step: threads as u64,
-        };
-        runtime.block_on(async {
-            let pacer = Pacer {
-                worker: Rc::clone(&worker),
-                stripes,
-                timer,
-            };
-            let pacer = tokio::task::spawn_local(pacer.run());
-            for stream in saturated {
-                for lane in &worker.streams[stream].lanes {
-                    for _ in 0..lane.saturate(refill) {
-                        worker.start_client(stream, lane);
-                    }
-                }
-            }
-            let end = supervise(&worker, pacer, config.flush_every, &reporter).await;
-            reporter.end(worker.recorder.borrow_mut().flush(), end);
-        });
-    }
-}
-
-/// Expires, flushes and listens, until it is time to stop.
-async fn supervise(
-    worker: &Worker,
-    pacer: tokio::task::JoinHandle<io::Result<()>>,
-    flush_every: Duration,
-    reporter: &Reporter,
-) -> End {
-    let mut tick = tokio::time::interval(TICK.min(flush_every));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut pacer = Some(pacer);
-    let mut next_flush = nanos(flush_every);
-    loop {
-        tick.tick().await;
-        let now = worker.clock.now();
-        worker.expire(now);
-        if worker.defect.get() {
-            return End::Died("a connection task panicked".into());
-        }
-        if let Some(ended) = pacer.take_if(|pacer| pacer.is_finished()) {
-            match ended.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return End::Died(format!("the pacer's timer failed: {error}")),
-                Err(error) => return End::Died(format!("the pacer ended: {error}")),
-            }
-        }
-        if worker.control.arrivals_stopped() {
-            worker.lanes().for_each(|(_, lane)| lane.stop_refill());
-        }
-        let draining = worker.control.draining.load(Ordering::Relaxed);
-        if draining && worker.under_way() == 0 {
-            return End::Stopped;
-        }
-        if now >= worker.control.stop_at.load(Ordering::Relaxed) {
-            worker.abandon();
-            return End::Stopped;
-        }
-        if now >= next_flush {
-            reporter.send(worker.recorder.borrow_mut().flush(), None);
-            // Flushes keep to their grid; one that was missed is not made up for.
-            let every = nanos(flush_every);
-            next_flush = (now / every + 1) * every;
-        }
-    }
-}
-
-/// Sends a thread's reports; makes sure that the last one says how it ended.
-struct Reporter {
-    thread: usize,
-    clock: Clock,
-    reports: UnboundedSender<Report>,
-    ended: bool,
-}
-
-impl Reporter {
-    fn send(&self, entries: Vec<crate::Entry>, end: Option<End>) {
-        let report = Report {
-            thread: self.thread,
-            at: Duration::from_nanos(self.clock.now()),
-            entries,
-            end,
-        };
-        // Whoever dropped the receiver does not want to know; the load goes on all the same.
-        let _ = self.reports.send(report);
-    }
-
-    fn end(&mut self, entries: Vec<crate::Entry>, end: End) {
-        self.ended = true;
-        self.send(entries, Some(end));
-    }
-}
-
-impl Drop for Reporter {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.send(Vec::new(), Some(End::Died("the thread panicked".into())));
         }
     }
 }
