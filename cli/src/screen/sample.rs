@@ -104,7 +104,7 @@ pub(crate) fn rolling_back() -> RunView {
     view
 }
 
-/// Waits for a person to open the gate of 50 %, and has been paused on top of it.
+/// Waits for a person to open the gate of 50 %.
 pub(crate) fn at_gate() -> RunView {
     let mut view = shifting();
     view.steps = steps(4);
@@ -113,9 +113,17 @@ pub(crate) fn at_gate() -> RunView {
     view.steps[4].observed = None;
     view.current_step = Some(4);
     view.progress = None;
-    view.paused = true;
-    view.waiting_for = Some("the manual gate of step 5 (50 %) is closed".to_owned());
+    view.waiting_for = Some("a person to open the gate before 50 %".to_owned());
     view
+}
+
+/// At the same gate, and paused by a person on top of it.
+pub(crate) fn paused_at_gate() -> RunView {
+    RunView {
+        paused: true,
+        waiting_for: Some("a person to continue (paused)".to_owned()),
+        ..at_gate()
+    }
 }
 
 /// Over, and everything is on the target.

@@ -8,7 +8,7 @@
 //! The screen is drawn on standard error: standard output is kept for data, so that
 //! `--output json > report.json` and the screen go together.
 
-use std::io::{self, BufWriter, Stderr, Write};
+use std::io::{self, BufWriter, IsTerminal, Stderr, Write};
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,9 +58,16 @@ impl TerminalGuard {
     /// Takes the terminal.
     ///
     /// # Errors
-    /// Standard input or standard error is no terminal, or it refuses raw mode. It is given back
-    /// as it was.
+    /// Standard error is no terminal, or the terminal refuses raw mode. It is given back as it
+    /// was.
     pub(super) fn take() -> io::Result<Self> {
+        if !standard_error().is_terminal() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the screen needs a terminal on standard error, which is a file or a pipe; \
+                 run without the screen",
+            ));
+        }
         give_back_before_panic_message();
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);

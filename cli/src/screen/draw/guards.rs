@@ -31,16 +31,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: The
         "objectives".to_owned()
     };
     let body = titled(frame, area, &title, theme);
-    let rule = Rect { height: 1, ..area };
     let width = usize::from(area.width);
     let name = (NAME + width.saturating_sub(80) / 2).min(WIDEST_NAME);
     let bar_width = width.saturating_sub(1 + name + 1 + STATE + 1 + PERCENT + COUNTS + 1);
     if title == "objectives" {
         let left = u16::try_from(name + 1 + STATE).unwrap_or(0);
-        heading_from(frame, rule, left, "evidence", theme);
+        heading_from(frame, area, left, "evidence", theme);
         heading_ending(
             frame,
-            rule,
+            area,
             area.width.saturating_sub(2),
             "bad of requests",
             theme,

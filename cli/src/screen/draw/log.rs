@@ -24,13 +24,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, scroll: us
     let scroll = scroll.min(extent(area, view).max_scroll);
     if scroll > 0 {
         let text = format!("{scroll} newer · End follows");
-        heading_ending(
-            frame,
-            Rect { height: 1, ..area },
-            area.width.saturating_sub(3),
-            &text,
-            theme,
-        );
+        heading_ending(frame, area, area.width.saturating_sub(3), &text, theme);
     }
     let end = view.log.len() - scroll;
     let height = usize::from(body.height);

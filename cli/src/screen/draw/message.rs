@@ -24,6 +24,9 @@ enum Tone {
     Note,
 }
 
+/// A gate that a key opens, as [`StepView::gate`](cutover_engine::view::StepView::gate) has it.
+const MANUAL: &str = "manual";
+
 /// Draws the row; it stays empty while the run simply goes on.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, ui: &UiState, theme: Theme) {
     if let Some((text, style)) = styled(view, ui, theme) {
@@ -63,30 +66,34 @@ fn message(view: &RunView, ui: &UiState) -> Option<(Tone, String)> {
         let text = "INTERRUPTED: rolling back; Ctrl-C again stops at once";
         return Some((Tone::Alarm, text.to_owned()));
     }
-    let reason = breached
-        .map(|guard| format!(": {}", evidence(guard)))
-        .unwrap_or_default();
-    if view.phase == Phase::Rollback {
-        return Some((Tone::Alarm, format!("ROLLING BACK{reason}")));
+    let waiting = view
+        .waiting_for
+        .as_deref()
+        .map(|what| format!("waiting for {what}"));
+    if view.phase == Phase::Rollback || breached.is_some() {
+        let what = if view.phase == Phase::Rollback {
+            "ROLLING BACK"
+        } else {
+            "BREACH"
+        };
+        // What a person has to do outranks why; the panel of objectives has the evidence.
+        let text = match (waiting, breached) {
+            (Some(waiting), _) => format!("{what}: {waiting}"),
+            (None, Some(guard)) => format!("{what}: {}", evidence(guard)),
+            (None, None) => what.to_owned(),
+        };
+        return Some((Tone::Alarm, text));
     }
-    if breached.is_some() {
-        return Some((Tone::Alarm, format!("BREACH{reason}")));
-    }
-    let waiting = view.waiting_for.as_deref();
     if view.paused {
-        let because = waiting.map(|text| format!(" · {text}")).unwrap_or_default();
-        return Some((Tone::Attention, format!("PAUSED: p continues{because}")));
+        let text = "PAUSED: p continues; guards stay armed";
+        return Some((Tone::Attention, text.to_owned()));
     }
     if let Some(gate) = closed_gate(view) {
-        let key = if gate == "manual" {
-            " · a opens it"
-        } else {
-            ""
-        };
-        let text = waiting.map_or_else(|| format!("the gate is closed: {gate}"), str::to_owned);
+        let key = if gate == MANUAL { " · a opens it" } else { "" };
+        let text = waiting.unwrap_or_else(|| format!("the gate is closed: {gate}"));
         return Some((Tone::Attention, format!("AT GATE: {text}{key}")));
     }
-    waiting.map(|text| (Tone::Note, format!("waiting: {text}")))
+    waiting.map(|text| (Tone::Note, text))
 }
 
 fn ended(outcome: Outcome, breached: Option<&GuardView>) -> (Tone, String) {
@@ -147,33 +154,53 @@ mod tests {
     #[test]
     fn waiting_gate_pause_and_breach_outrank_each_other_in_that_order() {
         let mut view = sample::shifting();
-        view.waiting_for = Some("for more requests".to_owned());
-        assert_eq!(
-            said(&view),
-            Some((Tone::Note, "waiting: for more requests".to_owned()))
-        );
+        view.waiting_for = Some("more requests".to_owned());
+        let waiting = "waiting for more requests".to_owned();
+        assert_eq!(said(&view), Some((Tone::Note, waiting)));
 
         let mut view = sample::at_gate();
-        view.paused = false;
         let (tone, text) = said(&view).unwrap();
         assert_eq!(tone, Tone::Attention);
         assert_eq!(
             text,
-            "AT GATE: the manual gate of step 5 (50 %) is closed · a opens it"
+            "AT GATE: waiting for a person to open the gate before 50 % · a opens it"
         );
 
         view.paused = true;
         let (tone, text) = said(&view).unwrap();
         assert_eq!(tone, Tone::Attention);
-        assert!(
-            text.starts_with("PAUSED: p continues · the manual gate"),
-            "{text}"
-        );
+        assert_eq!(text, "PAUSED: p continues; guards stay armed");
 
         view.guards[2].state = GuardState::Breach;
+        view.waiting_for = None;
         let (tone, text) = said(&view).unwrap();
         assert_eq!(tone, Tone::Alarm);
         assert_eq!(text, "BREACH: p99 at most 250 ms, 2 of 2204 requests bad");
+
+        view.waiting_for = Some("a person: the plan says hold".to_owned());
+        let (tone, text) = said(&view).unwrap();
+        assert_eq!(tone, Tone::Alarm);
+        assert_eq!(text, "BREACH: waiting for a person: the plan says hold");
+    }
+
+    #[test]
+    fn a_rollback_says_why_or_what_it_waits_for() {
+        let mut view = sample::rolling_back();
+        let (_, text) = said(&view).unwrap();
+        assert_eq!(
+            text,
+            "ROLLING BACK: errors at most 1 %, 31 of 2204 requests bad"
+        );
+        view.waiting_for = Some("the next attempt to roll back".to_owned());
+        let (_, text) = said(&view).unwrap();
+        assert_eq!(
+            text,
+            "ROLLING BACK: waiting for the next attempt to roll back"
+        );
+        view.guards.clear();
+        view.waiting_for = None;
+        let (tone, text) = said(&view).unwrap();
+        assert_eq!((tone, text.as_str()), (Tone::Alarm, "ROLLING BACK"));
     }
 
     #[test]

@@ -19,24 +19,26 @@ pub(super) fn titled(frame: &mut Frame<'_>, area: Rect, title: &str, theme: Them
     rest
 }
 
-/// Writes a column's heading onto a rule, its last letter in column `right`.
+/// Writes a column's heading onto the title's rule of `area`, its last letter in column `right`.
 pub(super) fn heading_ending(
     frame: &mut Frame<'_>,
-    rule: Rect,
+    area: Rect,
     right: u16,
     text: &str,
     theme: Theme,
 ) {
-    let width = u16::try_from(text.chars().count())
-        .unwrap_or(u16::MAX)
-        .saturating_add(1);
-    heading_from(frame, rule, (right + 1).saturating_sub(width), text, theme);
+    let letters = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
+    heading_from(frame, area, right.saturating_sub(letters), text, theme);
 }
 
-/// Writes a column's heading onto a rule, the space before its first letter in column `left`.
-pub(super) fn heading_from(frame: &mut Frame<'_>, rule: Rect, left: u16, text: &str, theme: Theme) {
-    let place = inset(rule, left);
-    frame.render_widget(Span::styled(format!(" {text} "), theme.faint()), place);
+/// Writes a column's heading onto the title's rule of `area`, a space in column `left` and the
+/// first letter after it.
+pub(super) fn heading_from(frame: &mut Frame<'_>, area: Rect, left: u16, text: &str, theme: Theme) {
+    // A line takes one row, however tall its place is.
+    frame.render_widget(
+        Span::styled(format!(" {text} "), theme.faint()),
+        inset(area, left),
+    );
 }
 
 /// `area` without its first `columns`.

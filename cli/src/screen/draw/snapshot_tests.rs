@@ -81,6 +81,11 @@ fn rolling_back_120x40() {
 
 #[test]
 fn paused_at_a_gate_80x24() {
+    insta::assert_snapshot!(screen(&sample::paused_at_gate(), FULL, 80, 24));
+}
+
+#[test]
+fn at_a_gate_80x24() {
     insta::assert_snapshot!(screen(&sample::at_gate(), FULL, 80, 24));
 }
 

@@ -141,16 +141,15 @@ const REQUESTS: u16 = 53;
 const STATE: u16 = 56;
 
 fn table(frame: &mut Frame<'_>, area: Rect, rows: Rect, view: &RunView, theme: Theme) {
-    let rule = Rect { height: 1, ..area };
     for (column, text) in [
         (HOLD, "hold"),
         (APPLIED, "applied"),
         (OBSERVED, "observed"),
         (REQUESTS, "requests"),
     ] {
-        heading_ending(frame, rule, column, text, theme);
+        heading_ending(frame, area, column, text, theme);
     }
-    heading_from(frame, rule, STATE - 1, "state", theme);
+    heading_from(frame, area, STATE - 1, "state", theme);
     for (step, row) in view.steps.iter().zip(rows.rows()) {
         let (mark, style) = mark(step, theme);
         frame.render_widget(

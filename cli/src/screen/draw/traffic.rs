@@ -35,7 +35,6 @@ pub(super) fn height(bar_height: u16) -> u16 {
 /// seen to move from one stack to the other, and a slow target to stand above its source.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: Theme) {
     let body = titled(frame, area, "traffic", theme);
-    let rule = Rect { height: 1, ..area };
     for (column, text) in [
         (RATE, "rate"),
         (P50, "p50"),
@@ -43,43 +42,44 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: The
         (P99, "p99"),
         (ERRORS, "errors"),
     ] {
-        heading_ending(frame, rule, column, text, theme);
+        heading_ending(frame, area, column, text, theme);
     }
     let places = [
         ("edge", &view.edge),
         ("source", &view.source),
         ("target", &view.target),
     ];
+    graphs(frame, area, body, places.map(|(_, traffic)| traffic), theme);
+    for (index, (name, traffic)) in (0..).zip(places) {
+        numbers(frame, stripe(body, index), name, traffic, theme);
+    }
+}
+
+fn graphs(frame: &mut Frame<'_>, area: Rect, body: Rect, places: [&TrafficView; 3], theme: Theme) {
     let kinds = if area.width >= ROOM_FOR_FAILURES {
         &KINDS[..]
     } else {
         &KINDS[..2]
     };
     let count = u16::try_from(kinds.len()).unwrap_or(1);
-    let width = area
+    let room = area
         .width
-        .saturating_sub(SPARKLINES + 1 + GAP * (count - 1))
-        / count;
-    let mut left = SPARKLINES;
-    for kind in kinds {
+        .saturating_sub(SPARKLINES + 1 + GAP * (count - 1));
+    let width = room / count;
+    for (index, kind) in (0..).zip(kinds) {
+        let left = SPARKLINES + index * (width + GAP);
+        heading_from(frame, area, left - 1, kind.name, theme);
         let most = places
             .iter()
-            .flat_map(|(_, traffic)| latest(traffic, width))
+            .flat_map(|traffic| latest(traffic, width))
             .map(kind.value)
             .max()
             .unwrap_or(0);
-        heading_from(frame, rule, left - 1, kind.name, theme);
-        for (index, (_, traffic)) in (0..).zip(places) {
-            let place = Rect {
-                width,
-                ..inset(stripe(body, index), left)
-            };
-            frame.render_widget(sparkline(traffic, *kind, most, width, theme), place);
+        for (index, traffic) in (0..).zip(places) {
+            let place = inset(stripe(body, index), left);
+            let place = Rect { width, ..place };
+            frame.render_widget(sparkline(traffic, *kind, most, place, theme), place);
         }
-        left += width + GAP;
-    }
-    for (index, (name, traffic)) in (0..).zip(places) {
-        numbers(frame, stripe(body, index), name, traffic, theme);
     }
 }
 
@@ -157,21 +157,28 @@ fn sparkline<'a>(
     traffic: &TrafficView,
     kind: Kind,
     most: u64,
-    width: u16,
+    place: Rect,
     theme: Theme,
 ) -> Sparkline<'a> {
-    let bars = latest(traffic, width).map(|point| {
+    // An eighth stays free, so that rows on top of each other do not merge.
+    let top = most.saturating_add(most.div_ceil(7)).max(1);
+    // The smallest bar there is, so that little is told from nothing.
+    let least = top.div_ceil(8 * u64::from(place.height.max(1)));
+    let bars = latest(traffic, place.width).map(|point| {
         let style: Style = if kind.bad || point.failed > 0 {
             theme.bad()
         } else {
             theme.current()
         };
-        SparklineBar::from((kind.value)(point)).style(style)
+        let value = match (kind.value)(point) {
+            0 => 0,
+            value => value.max(least),
+        };
+        SparklineBar::from(value).style(style)
     });
     Sparkline::default()
         .direction(RenderDirection::RightToLeft)
-        // An eighth stays free, so that rows on top of each other do not merge.
-        .max(most.saturating_add(most.div_ceil(7)).max(1))
+        .max(top)
         .data(bars)
 }
 
