@@ -34,7 +34,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &RunView, ui: &UiState, theme: T
     ));
     lines.push((
         format!(
-            "set {} · applied {} · observed {}",
+            "set {} applied {} observed {}",
             view.weight.set,
             view.weight
                 .applied
@@ -49,7 +49,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &RunView, ui: &UiState, theme: T
         lines.push((notice.to_owned(), theme.strong()));
     }
     lines.push((
-        "p pause · a advance · r roll back · d detach".to_owned(),
+        "p pause a advance r roll back d detach".to_owned(),
         theme.faint(),
     ));
     for ((text, style), row) in lines.into_iter().zip(area.rows()) {

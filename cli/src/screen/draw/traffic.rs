@@ -24,6 +24,10 @@ const GAP: u16 = 1;
 /// From this width on, failures get a sparkline of their own.
 const ROOM_FOR_FAILURES: u16 = 100;
 
+/// From this share of failures on, numbers and bars stand out: a service with many requests has
+/// single failures all the time.
+const NOTABLE_FAILURES: f64 = 0.01;
+
 /// Title and three rows of sparklines, each this tall.
 pub(super) fn height(bar_height: u16) -> u16 {
     1 + 3 * bar_height
@@ -102,7 +106,9 @@ fn numbers(frame: &mut Frame<'_>, stripe: Rect, name: &str, traffic: &TrafficVie
     let quantile = |pick: fn(&cutover_engine::view::LatencyView) -> std::time::Duration| {
         traffic.latency.as_ref().map(|value| latency(pick(value)))
     };
-    let failing = traffic.error_rate.is_some_and(|rate| rate > 0.0);
+    let failing = traffic
+        .error_rate
+        .is_some_and(|rate| rate >= NOTABLE_FAILURES);
     let cells = [
         (RATE, Some(rate(traffic.rate)), theme.plain()),
         (P50, quantile(|latency| latency.p50), theme.plain()),
@@ -152,7 +158,7 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-/// The newest second is at the right; seconds with failures stand out.
+/// The newest second is at the right; seconds with many failures stand out.
 fn sparkline<'a>(
     traffic: &TrafficView,
     kind: Kind,
@@ -165,7 +171,7 @@ fn sparkline<'a>(
     // The smallest bar there is, so that little is told from nothing.
     let least = top.div_ceil(8 * u64::from(place.height.max(1)));
     let bars = latest(traffic, place.width).map(|point| {
-        let style: Style = if kind.bad || point.failed > 0 {
+        let style: Style = if kind.bad || fails_notably(point) {
             theme.bad()
         } else {
             theme.current()
@@ -182,7 +188,38 @@ fn sparkline<'a>(
         .data(bars)
 }
 
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "requests of one second are far below 2^52"
+)]
+fn fails_notably(point: &HistoryPoint) -> bool {
+    point.failed > 0 && point.failed as f64 >= NOTABLE_FAILURES * point.requests as f64
+}
+
 /// The seconds that fit into `width` columns, newest first.
 fn latest(traffic: &TrafficView, width: u16) -> impl Iterator<Item = &HistoryPoint> {
     traffic.history.iter().rev().take(usize::from(width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_failure_among_many_requests_does_not_stand_out() {
+        for (requests, failed, notable) in [
+            (0, 0, false),
+            (10_000, 0, false),
+            (10_000, 99, false),
+            (10_000, 100, true),
+            (3, 1, true),
+        ] {
+            let point = HistoryPoint {
+                requests,
+                failed,
+                ..HistoryPoint::default()
+            };
+            assert_eq!(fails_notably(&point), notable, "{failed} of {requests}");
+        }
+    }
 }
