@@ -2,13 +2,12 @@
 //! than 300 ms".
 //!
 //! A request is a request, however it came: both channels count together. The claim is that each
-//! request is bad with probability at most `p0`, whatever happened before it. The same test runs on
-//! the source in the shadow; it never causes a breach, it tells whether going back would help.
+//! request is bad with probability at most `p0`, whatever happened before it.
 
 use std::time::Duration;
 
 use super::burst::BurstCap;
-use super::counts::{ArmCounts, Channel};
+use super::counts::Channel;
 use super::eprocess::{BetaBinomial, concentration, float};
 use super::report::{ByChannel, Finding};
 use super::start_points::{StartPoints, Weighed};
@@ -74,22 +73,23 @@ impl AbsoluteTest {
         }
     }
 
-    /// Counts what the stack answered; says whether the evidence may have grown.
+    /// Counts `requests` that ended by `at`, `bad` of them bad, the first of those at
+    /// `first_bad_at`; says whether the evidence may have grown.
     pub(super) fn observe(
         &mut self,
         channel: Channel,
         at: Duration,
-        arm: &ArmCounts,
-        objective: usize,
+        requests: u64,
+        bad: u64,
+        first_bad_at: Option<Duration>,
     ) -> bool {
-        let bad = arm.bad(objective).min(arm.requests);
-        let counted = self.burst.admit(at, float(arm.requests) * self.p0, bad);
-        self.seen.requests += arm.requests;
+        let bad = bad.min(requests);
+        let counted = self.burst.admit(at, float(requests) * self.p0, bad);
+        self.seen.requests += requests;
         self.seen.bad.add(channel, bad);
         self.seen.counted += counted;
         if bad > 0 {
-            self.points
-                .saw_bad(arm.first_bad_at(objective).unwrap_or(at));
+            self.points.saw_bad(first_bad_at.unwrap_or(at));
         }
         let due = self
             .points

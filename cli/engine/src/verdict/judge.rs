@@ -9,6 +9,7 @@ use super::counts::{Batch, Channel};
 use super::known_split::KnownSplitTest;
 use super::quantile::QuantileTest;
 use super::report::{Breach, Finding, GuardKind, GuardReport};
+use super::shadow::SourceShadow;
 use crate::view::GuardState;
 
 /// Watches the objectives of a plan.
@@ -29,8 +30,8 @@ use crate::view::GuardState;
 #[derive(Debug, Clone)]
 pub struct Judge {
     guards: Vec<Guard>,
-    /// The source against the absolute bounds, with the index of the objective.
-    source: Vec<(usize, AbsoluteTest)>,
+    /// The source against the absolute bounds.
+    source: Vec<SourceShadow>,
     threshold: f64,
     breach: Option<Breach>,
 }
@@ -79,7 +80,7 @@ impl Judge {
             };
             if let Some(bound) = objective.at_most {
                 let test = AbsoluteTest::new(tolerated_share(objective.signal, bound), alpha_each);
-                source.push((index, test.clone()));
+                source.push(SourceShadow::new(index, test.clone()));
                 let name = format!("{} at most {}", objective.name, bound_text(bound));
                 guards.push(guard(name, GuardKind::Absolute, Test::Absolute(test)));
             }
@@ -119,15 +120,15 @@ impl Judge {
                 Test::Quantile(test) => test.begin_segment(),
             }
         }
-        for (_, test) in &mut self.source {
-            test.open_start_point();
+        for shadow in &mut self.source {
+            shadow.open_start_point();
         }
     }
 
     /// Counts a batch and calls a breach if a guard reaches its threshold with it.
     pub fn observe(&mut self, batch: &Batch) {
-        for (objective, test) in &mut self.source {
-            test.observe(batch.channel, batch.at, &batch.source, *objective);
+        for shadow in &mut self.source {
+            shadow.observe(batch);
         }
         for guard in &mut self.guards {
             if !guard.observe(batch) {
@@ -162,9 +163,9 @@ impl Judge {
     /// things stand now and is not latched. `false` for an objective without an absolute bound.
     #[must_use]
     pub fn source_breaks(&self, objective: usize) -> bool {
-        self.source.iter().any(|(index, test)| {
-            *index == objective && test.finding().log_e >= self.threshold / 2.0
-        })
+        self.source
+            .iter()
+            .any(|shadow| shadow.objective == objective && shadow.log_e() >= self.threshold / 2.0)
     }
 }
 
@@ -172,7 +173,9 @@ impl Guard {
     fn observe(&mut self, batch: &Batch) -> bool {
         match &mut self.test {
             Test::Absolute(test) => {
-                test.observe(batch.channel, batch.at, &batch.target, self.objective)
+                let arm = &batch.target;
+                let (bad, first) = (arm.bad(self.objective), arm.first_bad_at(self.objective));
+                test.observe(batch.channel, batch.at, arm.requests, bad, first)
             }
             Test::KnownSplit(test) => test.observe(batch, self.objective),
             Test::Quantile(test) => test.observe(batch, self.objective),

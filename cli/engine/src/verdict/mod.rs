@@ -32,6 +32,7 @@
 //! | `absolute` | a stack against a bound of its own |
 //! | `known_split` | errors of the target against the source's |
 //! | `quantile` | a latency quantile of the target against the source's |
+//! | `shadow` | the source against the same bounds: would going back help? |
 //! | `eprocess` | the bet itself |
 //! | `start_points` | regressions may begin at any moment |
 //! | `burst` | one cause is not forty failures |
@@ -49,6 +50,7 @@ mod known_split;
 mod latency;
 mod quantile;
 mod report;
+mod shadow;
 #[cfg(test)]
 mod simulations;
 mod special;

@@ -352,13 +352,8 @@ fn the_absolute_test_keeps_its_error_probability_over_many_runs() {
         test.open_start_point();
         for interval in 1..=300 {
             let bad = (0..5).filter(|_| random.coin(0.01)).count() as u64;
-            let arm = ArmCounts {
-                requests: 5,
-                bad: vec![bad],
-                ..ArmCounts::default()
-            };
             let at = Duration::from_millis(100 * interval);
-            let grown = test.observe(Channel::Edge, at, &arm, 0);
+            let grown = test.observe(Channel::Edge, at, 5, bad, None);
             if grown && test.finding().log_e >= (1.0 / alpha).ln() {
                 breached += 1;
                 break;
@@ -393,6 +388,38 @@ fn what_hurts_both_stacks_shows_on_the_source_as_well() {
         assert!(world.judge.source_breaks(P99), "seed {seed}: {breach:?}");
         assert!(!world.judge.source_breaks(ERRORS));
     }
+}
+
+#[test]
+fn stalls_that_come_again_and_again_show_on_the_source_as_well() {
+    // One interval in twenty, on both stacks, all answers. The bound is broken; by both.
+    let stalled = Stack {
+        slow: 1.0,
+        ..HEALTHY
+    };
+    let (mut breached, mut on_the_source) = (0, 0);
+    for seed in 0..60 {
+        let mut world = World::new(seed);
+        world.shift(0.05);
+        while world.judge.breach().is_none() && world.now < Duration::from_secs(30) {
+            let stack = if world.random.coin(0.05) {
+                stalled
+            } else {
+                HEALTHY
+            };
+            (world.source, world.target) = (stack, stack);
+            world.interval();
+        }
+        if let Some(breach) = world.judge.breach() {
+            breached += 1;
+            on_the_source += u32::from(world.judge.source_breaks(breach.objective));
+        }
+    }
+    assert!(breached > 30, "{breached} of 60");
+    assert!(
+        10 * on_the_source >= 9 * breached,
+        "{on_the_source} of {breached}"
+    );
 }
 
 #[test]
