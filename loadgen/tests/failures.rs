@@ -14,42 +14,42 @@ const MS: Duration = Duration::from_millis(1);
 
 #[tokio::test]
 async fn refused_connections_are_counted_with_the_arm_and_the_moment() {
-    let mut refused = stream(200.0, nobody());
+    let mut refused = stream(200.0, SECOND, nobody());
     refused.endpoints[0].arm = Some(1);
-    let total = run(config(2, vec![refused]), SECOND).await;
+    let total = run(config(2, vec![refused])).await;
     let stats = total.of(|entry| entry.arm == Some(1));
     let counters = &stats.counters;
-    assert!((195..=210).contains(&counters.requests), "{counters:?}");
+    assert_eq!(counters.requests, 200);
     assert_eq!(
         counters.failed.of(FailureKind::ConnectRefused),
         counters.requests
     );
     let first = counters.first_failed_at.unwrap();
-    assert!(first < 100 * MS, "{first:?}");
+    assert!(first < SECOND / 2, "{first:?}");
     assert_eq!(stats.from_sent.len(), 0);
 }
 
 #[tokio::test]
 async fn a_stalled_server_times_out_also_for_those_who_wait_for_a_connection() {
     let server = Server::start(|_| Reply::ok().after(60 * SECOND)).await;
-    let mut stalled = stream(100.0, server.address);
+    let mut stalled = stream(100.0, SECOND, server.address);
     stalled.timeout = 300 * MS;
     stalled.connections = 4;
     stalled.slow_over = vec![250 * MS, 2 * SECOND];
     let begun = Instant::now();
-    let total = run(config(2, vec![stalled]), SECOND).await;
+    let total = run(config(2, vec![stalled])).await;
     let stats = total.all();
     let counters = &stats.counters;
-    assert!((98..=104).contains(&counters.requests), "{counters:?}");
+    assert_eq!(counters.requests, 100);
     assert_eq!(counters.failed.of(FailureKind::Timeout), counters.requests);
     assert_eq!(counters.slow, [counters.requests, 0]);
     let first = counters.first_slow_at[0].unwrap();
-    assert!((300 * MS..450 * MS).contains(&first), "{first:?}");
+    assert!((300 * MS..SECOND).contains(&first), "{first:?}");
     assert_eq!(stats.from_intended.len(), counters.requests);
     let longest = stats.from_intended.max().unwrap();
-    assert!((300 * MS..500 * MS).contains(&longest), "{longest:?}");
+    assert!((300 * MS..SECOND).contains(&longest), "{longest:?}");
     assert!(
-        begun.elapsed() < 3 * SECOND,
+        begun.elapsed() < 4 * SECOND,
         "draining waits for timeouts only"
     );
 }
@@ -57,18 +57,18 @@ async fn a_stalled_server_times_out_also_for_those_who_wait_for_a_connection() {
 #[tokio::test]
 async fn a_full_queue_drops_and_says_so() {
     let server = Server::start(|_| Reply::ok().after(60 * SECOND)).await;
-    let mut stalled = stream(200.0, server.address);
+    let mut stalled = stream(200.0, SECOND, server.address);
     stalled.timeout = 10 * SECOND;
     stalled.connections = 2;
     stalled.queue = 5;
     let (session, reports) = Session::start(config(1, vec![stalled])).unwrap();
-    tokio::time::sleep(SECOND).await;
+    tokio::time::sleep(SECOND + 300 * MS).await;
     let total = finish(session, reports, Duration::ZERO).await;
     let counters = total.all().counters;
     assert_eq!(counters.requests, 0);
     // Two on their way; the queue takes five; all others are dropped.
     assert_eq!(counters.abandoned, 2 + 5, "{counters:?}");
-    assert!((188..=205).contains(&counters.dropped), "{counters:?}");
+    assert_eq!(counters.dropped, 200 - 7);
 }
 
 #[tokio::test]
@@ -79,15 +79,15 @@ async fn a_stall_shows_from_the_intended_start_and_in_slow() {
         _ => Reply::ok(),
     })
     .await;
-    let mut one = stream(200.0, server.address);
+    let mut one = stream(200.0, 2 * SECOND, server.address);
     one.connections = 1;
     one.slow_over = vec![100 * MS];
-    let total = run(config(1, vec![one]), 2 * SECOND).await;
+    let total = run(config(1, vec![one])).await;
     let stats = total.all();
     assert_eq!(stats.counters.failed.total(), 0, "{:?}", stats.counters);
     // 200/s for the 400 ms in which a wait is longer than 100 ms.
     let slow = stats.counters.slow[0];
-    assert!((70..=110).contains(&slow), "{slow} slow");
+    assert!((70..=150).contains(&slow), "{slow} slow");
     let p90 = |latencies: &cutover_loadgen::stats::Latencies| latencies.quantile(0.9).unwrap();
     assert!(p90(&stats.from_intended) > 200 * MS);
     assert!(p90(&stats.from_sent) < 100 * MS);
@@ -101,9 +101,9 @@ async fn statuses_of_500_and_above_fail() {
         _ => Reply::ok(),
     })
     .await;
-    let mut one = stream(200.0, server.address);
+    let mut one = stream(200.0, SECOND / 2, server.address);
     one.connections = 1;
-    let total = run(config(1, vec![one]), SECOND / 2).await;
+    let total = run(config(1, vec![one])).await;
     let counters = total.all().counters;
     let quarter = counters.requests / 4;
     assert!(counters.failed.of(FailureKind::Status).abs_diff(quarter) <= 1);
@@ -130,7 +130,7 @@ async fn bodies_of_every_framing_are_read_to_their_end() {
         _ => Reply::head("200 OK\r\nContent-Length: 2\r\nConnection: close", "ok").closing(),
     })
     .await;
-    let mut mixed = stream(300.0, server.address);
+    let mut mixed = stream(300.0, SECOND, server.address);
     mixed.requests = [
         ("GET", "/chunked"),
         ("GET", "/until-close"),
@@ -142,9 +142,9 @@ async fn bodies_of_every_framing_are_read_to_their_end() {
     ]
     .map(|(method, path)| request(method, path))
     .to_vec();
-    let total = run(config(1, vec![mixed]), SECOND).await;
+    let total = run(config(1, vec![mixed])).await;
     let counters = total.all().counters;
-    assert!(counters.requests >= 290, "{counters:?}");
+    assert_eq!(counters.requests, 300);
     assert_eq!(counters.failed.total(), 0, "{counters:?}");
     assert_eq!(counters.statuses[2], counters.requests);
 }
@@ -161,10 +161,10 @@ async fn a_kept_connection_that_was_closed_is_tried_again_only_where_that_is_saf
     };
     for (method, safe) in [("GET", true), ("POST", false)] {
         let server = Server::start(fickle).await;
-        let mut one = stream(100.0, server.address);
+        let mut one = stream(100.0, SECOND / 2, server.address);
         one.connections = 1;
         one.requests = vec![request(method, "/")];
-        let total = run(config(1, vec![one]), SECOND / 2).await;
+        let total = run(config(1, vec![one])).await;
         let counters = total.all().counters;
         let closed = counters.failed.of(FailureKind::Closed);
         if safe {
@@ -190,9 +190,9 @@ async fn responses_cut_short_and_nonsense_are_told_apart() {
         },
     })
     .await;
-    let mut broken = stream(200.0, server.address);
+    let mut broken = stream(200.0, SECOND / 2, server.address);
     broken.requests = vec![request("GET", "/cut"), request("GET", "/nonsense")];
-    let total = run(config(1, vec![broken]), SECOND / 2).await;
+    let total = run(config(1, vec![broken])).await;
     let counters = total.all().counters;
     let half = counters.requests / 2;
     assert!(counters.failed.of(FailureKind::Closed).abs_diff(half) <= 2);
@@ -204,7 +204,7 @@ async fn responses_cut_short_and_nonsense_are_told_apart() {
 async fn one_side_of_a_pair_does_not_hold_up_the_other() {
     let source = Server::start(|_| Reply::ok()).await;
     let target = Server::start(|_| Reply::ok().after(60 * SECOND)).await;
-    let mut paired = stream(100.0, source.address);
+    let mut paired = stream(100.0, SECOND, source.address);
     paired.timeout = 200 * MS;
     paired.endpoints = [source.address, target.address]
         .into_iter()
@@ -214,7 +214,7 @@ async fn one_side_of_a_pair_does_not_hold_up_the_other() {
             address,
         })
         .collect();
-    let total = run(config(2, vec![paired]), SECOND).await;
+    let total = run(config(2, vec![paired])).await;
     let source = total.of(|entry| entry.arm == Some(0));
     let target = total.of(|entry| entry.arm == Some(1));
     assert_eq!(source.counters.requests, target.counters.requests);

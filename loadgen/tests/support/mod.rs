@@ -15,7 +15,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cutover_loadgen::stats::ArmStats;
 use cutover_loadgen::{
-    Attribution, Config, End, Endpoint, Entry, Report, RequestSpec, Schedule, Session, Stream,
+    Attribution, Config, End, Endpoint, Entry, Report, RequestSpec, Schedule, Session, Stage,
+    Stream,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -182,11 +183,21 @@ pub fn request(method: &str, path: &str) -> RequestSpec {
     }
 }
 
+/// A rate that ends: however late a busy machine picks them up, the arrivals are exactly
+/// `rate * length`.
+pub fn for_a_while(rate: f64, length: Duration) -> Schedule {
+    let stage = |duration, rate| Stage { duration, rate };
+    Schedule::Ramp {
+        start: rate,
+        stages: vec![stage(length, rate), stage(Duration::ZERO, 0.0)],
+    }
+}
+
 /// A stream of `GET /` to one endpoint without an arm.
-pub fn stream(rate: f64, address: SocketAddr) -> Stream {
+pub fn stream(rate: f64, length: Duration, address: SocketAddr) -> Stream {
     Stream {
         name: "test".into(),
-        schedule: Schedule::Constant { rate },
+        schedule: for_a_while(rate, length),
         endpoints: vec![Endpoint { arm: None, address }],
         requests: vec![request("GET", "/")],
         timeout: Duration::from_secs(5),
@@ -234,11 +245,18 @@ impl Total {
     }
 }
 
-/// Runs a load for a while, stops its arrivals, lets it drain.
-pub async fn run(config: Config, length: Duration) -> Total {
+/// Runs a load to the end of its schedules, and lets it drain.
+pub async fn run(config: Config) -> Total {
+    /// For a busy machine to pick up the last arrivals.
+    const SPARE: Duration = Duration::from_millis(300);
     let threads = config.threads;
+    let lengths = config.streams.iter().map(|stream| match &stream.schedule {
+        Schedule::Ramp { stages, .. } => stages.iter().map(|stage| stage.duration).sum(),
+        endless => panic!("{endless:?} has no end to wait for"),
+    });
+    let length: Duration = lengths.max().unwrap();
     let (session, reports) = Session::start(config).unwrap();
-    tokio::time::sleep(length.saturating_sub(session.elapsed())).await;
+    tokio::time::sleep(length + SPARE).await;
     let total = finish(session, reports, Duration::from_secs(10)).await;
     let expected: Vec<_> = (0..threads).map(|thread| (thread, End::Stopped)).collect();
     let mut ends = total.ends.clone();
