@@ -158,9 +158,9 @@ impl Judge {
     /// Whether the source, measured the same way, looks as if it broke the same absolute bound, so
     /// that going back would not help.
     ///
-    /// Half the threshold is enough here (1 in 20 or so by chance, given a breach on the target):
-    /// what hurts both stacks seldom reaches both thresholds in the same instant. It says how
-    /// things stand now and is not latched. `false` for an objective without an absolute bound.
+    /// Half the threshold is enough here (a healthy source gets there in less than one run in
+    /// twelve): what hurts both stacks seldom reaches both thresholds in the same instant. It says
+    /// how things stand now and is not latched. `false` for an objective without an absolute bound.
     #[must_use]
     pub fn source_breaks(&self, objective: usize) -> bool {
         self.source

@@ -18,9 +18,10 @@
 //! # Guarantees
 //! With requests assigned at random, each request multiplies a bettor's capital by 1 on average if
 //! `r = R`, at any failure rate (not only a small one), and by less if `r < R`. On the paired
-//! channel every request goes to both stacks; a pair multiplies the capital by `1 − z²` on average,
-//! with `z = p_source·s'·(v−1)` the gain from one arm alone, so never by more than 1, and by still
-//! less if both fail together.
+//! channel every request goes to both stacks, which fail with probability `p` and at most `R·p`. If a
+//! failure of the source multiplies the capital by `v < 1`, a pair multiplies it by at most `1 − z²`
+//! on average, where `z = p·(1−v)`: never by more than 1, and by still less if both tend to fail
+//! together.
 //!
 //! # Caveats
 //! An answer that comes late, after the next step began, is weighed with that step's share. Weights
