@@ -87,7 +87,7 @@ pub enum LoadError {
 /// # Errors
 /// The file cannot be read, is not text, or has mistakes.
 pub fn plan(path: &Path) -> Result<LoadedPlan, LoadError> {
-    let text = read(path)?;
+    let text = text(path)?;
     let plan = parse::plan(&path.display().to_string(), &text).map_err(Box::new)?;
     Ok(LoadedPlan {
         plan,
@@ -96,7 +96,11 @@ pub fn plan(path: &Path) -> Result<LoadedPlan, LoadError> {
     })
 }
 
-fn read(path: &Path) -> Result<String, LoadError> {
+/// The text of a file that is small enough to be a plan.
+///
+/// # Errors
+/// The file cannot be read, is not text, is empty or too large.
+pub fn text(path: &Path) -> Result<String, LoadError> {
     let path = || path.to_owned();
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {

@@ -1,1 +1,42 @@
-//! cli/engine
+//! Decides a cutover: plan, run state machine, journal, verdict.
+//!
+//! | module | subject | touches the world |
+//! | --- | --- | --- |
+//! | [`phase`] | phases and outcomes of a run | no |
+//! | [`fact`] | what a journal records | no |
+//! | [`state`] | facts folded into a state: the one transition function | no |
+//! | [`machine`] | what follows from an event: the decisions | no |
+//! | [`assess`] | pass, breach or inconclusive: the look at the measurements | no |
+//! | [`verdict`] | the statistics behind it | no |
+//! | [`measure`] | samples added up for decisions and screens | no |
+//! | [`gate`] | whether a gate stands open | no |
+//! | [`preview`] | what a run would do | no |
+//! | [`report`] | what a run did | no |
+//! | [`narrate`] | facts told to people | no |
+//! | [`view`] | the run as screens see it, and what may be asked of it | no |
+//! | [`journal`] | facts on disk | files |
+//! | [`folder`] | where runs live, and their locks | files |
+//! | [`ports`] | what the engine needs of the world | by its implementors |
+//! | [`runner`] | performs what the machine decides | through the ports |
+//! | [`clock`] | the only door to the clock | the clock |
+
+pub mod assess;
+pub mod clock;
+pub mod fact;
+pub mod folder;
+pub mod gate;
+pub mod journal;
+pub mod machine;
+pub mod measure;
+pub mod narrate;
+pub mod phase;
+pub mod ports;
+pub mod preview;
+pub mod report;
+pub mod runner;
+pub mod state;
+pub mod verdict;
+pub mod view;
+
+#[cfg(test)]
+mod testing;

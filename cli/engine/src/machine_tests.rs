@@ -1,0 +1,564 @@
+//! The machine as a story: inputs on one side, facts on the other.
+
+use std::time::Duration;
+
+use cutover_scenarios::plan::{Gate, OnBreach, Plan, Window};
+use cutover_scenarios::units::Weight;
+use proptest::prelude::*;
+
+use super::*;
+use crate::fact::{BreachFact, Record, StepObservation};
+use crate::testing::{now, plan, run_created, weight};
+
+/// A machine and the clock it is shown.
+struct Story {
+    machine: Machine,
+    journal: Vec<Record>,
+    at: f64,
+}
+
+impl Story {
+    fn of(plan: Plan) -> Self {
+        let Fact::RunCreated {
+            format, run, fault, ..
+        } = run_created()
+        else {
+            unreachable!()
+        };
+        let created = Fact::RunCreated {
+            format,
+            run,
+            plan: Box::new(plan),
+            fault,
+        };
+        let first = Record {
+            seq: 0,
+            at: now(0.0).wall,
+            elapsed_ms: 0,
+            fact: created,
+        };
+        let state = State::begin(&first).unwrap();
+        Story {
+            machine: Machine::new(state, true),
+            journal: vec![first],
+            at: 0.0,
+        }
+    }
+
+    fn unattended(mut self) -> Self {
+        self.machine.attended = false;
+        self
+    }
+
+    fn tell(&mut self, input: Input<'_>) -> Vec<Fact> {
+        let facts = self.machine.handle(now(self.at), input);
+        for fact in &facts {
+            let seq = self.journal.len() as u64;
+            let record = Record {
+                seq,
+                at: now(0.0).wall,
+                elapsed_ms: 0,
+                fact: fact.clone(),
+            };
+            self.journal.push(record);
+        }
+        facts
+    }
+
+    fn command(&mut self, command: Command) -> Vec<Fact> {
+        self.tell(Input::Command(command))
+    }
+
+    /// Ends the effect under way well, and answers with that effect.
+    fn succeed(&mut self) -> Effect {
+        let (id, effect) = self.machine.state().in_flight.expect("an effect under way");
+        let output = match effect {
+            Effect::Inspect | Effect::Preflight => Output::Findings(vec![]),
+            Effect::Deploy => Output::Addresses(vec![]),
+            Effect::SetWeight { weight } => Output::Applied(weight),
+        };
+        self.tell(Input::Done {
+            id,
+            result: Ok(output),
+        });
+        effect
+    }
+
+    fn fail(&mut self) -> Vec<Fact> {
+        let (id, _) = self.machine.state().in_flight.expect("an effect under way");
+        self.tell(Input::Done {
+            id,
+            result: Err("the edge does not answer".to_owned()),
+        })
+    }
+
+    /// Looks at healthy measurements every 100 ms for so many seconds.
+    fn healthy_for(&mut self, seconds: f64) -> Vec<Fact> {
+        let end = self.at + seconds;
+        let mut facts = Vec::new();
+        while self.at < end && self.machine.state().in_flight.is_none() {
+            self.at += 0.1;
+            let assessment = healthy(self.machine.state());
+            facts.extend(self.tell(Input::Tick(&assessment)));
+        }
+        facts
+    }
+
+    fn breach(&mut self) -> Vec<Fact> {
+        let broken = Assessment {
+            breach: Some(breach_fact(false)),
+            ..Default::default()
+        };
+        self.tell(Input::Tick(&broken))
+    }
+
+    /// Up to the first step being held.
+    fn at_first_hold(plan: Plan) -> Self {
+        let mut story = Story::of(plan);
+        story.tell(Input::Begin);
+        for expected in [Effect::Inspect, Effect::Preflight, Effect::Deploy] {
+            assert_eq!(story.succeed(), expected);
+        }
+        story.healthy_for(7.0);
+        assert_eq!(
+            story.succeed(),
+            Effect::SetWeight {
+                weight: weight(50.0)
+            }
+        );
+        story
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        self.machine
+            .state()
+            .outcome
+            .as_ref()
+            .map(|(outcome, _)| *outcome)
+    }
+}
+
+fn healthy(state: &State) -> Assessment {
+    let share = state.applied.unwrap_or_default().fraction();
+    Assessment {
+        seen: StepObservation {
+            requests: 1000,
+            target_requests: (share * 1000.0) as u64,
+            ..Default::default()
+        },
+        target_answers: 1000,
+        data_age: Some(0.1),
+        ..Default::default()
+    }
+}
+
+fn breach_fact(source_breaks_too: bool) -> BreachFact {
+    BreachFact {
+        objective: "errors".to_owned(),
+        guard: "errors at most 1 %".to_owned(),
+        at_weight: weight(50.0),
+        log_e: 9.0,
+        threshold: 5.0,
+        bad_requests: 8,
+        detected_after: Duration::from_millis(400),
+        source_breaks_too,
+    }
+}
+
+const BACK: Effect = Effect::SetWeight {
+    weight: Weight::ZERO,
+};
+
+#[test]
+fn a_healthy_run_goes_through_every_phase_and_step() {
+    let mut story = Story::at_first_hold(plan());
+    story.healthy_for(11.0);
+    assert_eq!(
+        story.succeed(),
+        Effect::SetWeight {
+            weight: Weight::FULL
+        }
+    );
+    story.healthy_for(11.0);
+    assert_eq!(story.machine.state().phase, Phase::Bake);
+    story.healthy_for(21.0);
+    assert_eq!(story.outcome(), Some(Outcome::Done));
+    let held: Vec<_> = story
+        .machine
+        .state()
+        .steps
+        .iter()
+        .map(|step| step.observed.unwrap().held)
+        .collect();
+    assert!(
+        held.iter().all(|held| *held >= Duration::from_secs(10)),
+        "{held:?}"
+    );
+}
+
+#[test]
+fn every_effect_is_written_down_before_it_is_performed_and_only_one_is_under_way() {
+    let mut story = Story::at_first_hold(plan());
+    story.breach();
+    story.succeed();
+    let mut under_way = None;
+    for record in &story.journal {
+        match &record.fact {
+            Fact::EffectStarted { id, .. } => assert_eq!(under_way.replace(*id), None),
+            Fact::EffectSucceeded { id, .. } | Fact::EffectFailed { id, .. } => {
+                assert_eq!(under_way.take(), Some(*id));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_breach_sends_traffic_back_from_any_phase_that_is_watched() {
+    for seconds_into_the_run in [0.0, 12.0, 25.0] {
+        let mut story = Story::at_first_hold(plan());
+        story.healthy_for(seconds_into_the_run);
+        if story.machine.state().in_flight.is_some() {
+            story.succeed();
+            story.healthy_for(seconds_into_the_run);
+        }
+        story.breach();
+        assert_eq!(story.succeed(), BACK);
+        assert_eq!(story.outcome(), Some(Outcome::RolledBack));
+        assert_eq!(story.machine.state().applied, Some(Weight::ZERO));
+    }
+}
+
+#[test]
+fn a_breach_during_qualify_writes_weight_zero_and_ends() {
+    let mut story = Story::of(plan());
+    story.tell(Input::Begin);
+    for _ in 0..3 {
+        story.succeed();
+    }
+    story.breach();
+    assert_eq!(story.succeed(), BACK);
+    assert_eq!(story.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn a_breach_while_a_weight_is_being_written_waits_for_the_write_and_then_goes_back() {
+    let mut story = Story::at_first_hold(plan());
+    story.healthy_for(11.0);
+    assert!(story.machine.state().in_flight.is_some());
+    story.breach();
+    assert_eq!(
+        story.succeed(),
+        Effect::SetWeight {
+            weight: Weight::FULL
+        }
+    );
+    assert_eq!(story.succeed(), BACK);
+    assert_eq!(story.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn a_broken_source_is_no_place_to_go_back_to() {
+    let mut story = Story::at_first_hold(plan());
+    let both = Assessment {
+        breach: Some(breach_fact(true)),
+        ..Default::default()
+    };
+    story.tell(Input::Tick(&both));
+    assert_eq!(story.machine.state().in_flight, None);
+    assert_eq!(story.outcome(), None);
+    let waiting = story.machine.waiting_for(now(story.at), &both).unwrap();
+    assert!(waiting.contains("going back would not help"), "{waiting}");
+    story.command(Command::Rollback);
+    assert_eq!(story.succeed(), BACK);
+    assert_eq!(story.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn a_plan_that_says_hold_holds_for_a_person_and_ends_held_without_one() {
+    let hold = Plan {
+        on_breach: OnBreach::Hold,
+        ..plan()
+    };
+    let mut attended = Story::at_first_hold(hold.clone());
+    attended.breach();
+    attended.healthy_for(60.0);
+    assert_eq!(attended.outcome(), None);
+    assert_eq!(attended.machine.state().applied, Some(weight(50.0)));
+
+    let mut alone = Story::at_first_hold(hold).unattended();
+    alone.breach();
+    assert_eq!(alone.outcome(), Some(Outcome::Held));
+    assert_eq!(alone.machine.state().applied, Some(weight(50.0)));
+}
+
+#[test]
+fn inconclusive_neither_advances_nor_goes_back() {
+    let mut story = Story::at_first_hold(plan());
+    let silent = Assessment::default();
+    for _ in 0..1000 {
+        story.at += 0.1;
+        assert_eq!(story.tell(Input::Tick(&silent)), vec![]);
+    }
+    assert_eq!(story.machine.state().step, Some(0));
+    let waiting = story.machine.waiting_for(now(story.at), &silent).unwrap();
+    assert!(waiting.contains("no measurements"), "{waiting}");
+}
+
+#[test]
+fn a_driver_that_was_stopped_for_a_minute_has_not_watched_for_a_minute() {
+    let mut story = Story::at_first_hold(plan());
+    story.healthy_for(1.0);
+    story.at += 60.0;
+    story.healthy_for(1.0);
+    assert_eq!(
+        story.machine.state().step,
+        Some(0),
+        "3 s of 10 s were watched"
+    );
+}
+
+#[test]
+fn a_pause_stops_the_hold_but_not_the_guard() {
+    let mut story = Story::at_first_hold(plan());
+    story.command(Command::Pause);
+    story.healthy_for(60.0);
+    assert_eq!(story.machine.state().step, Some(0));
+    story.breach();
+    assert_eq!(story.succeed(), BACK);
+    assert_eq!(story.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn advance_ends_a_hold_early_but_not_the_bake() {
+    let mut story = Story::at_first_hold(plan());
+    story.command(Command::Advance);
+    story.healthy_for(0.2);
+    assert_eq!(
+        story.succeed(),
+        Effect::SetWeight {
+            weight: Weight::FULL
+        }
+    );
+    story.command(Command::Advance);
+    story.healthy_for(0.2);
+    assert_eq!(story.machine.state().phase, Phase::Bake);
+    story.command(Command::Advance);
+    story.healthy_for(5.0);
+    assert_eq!(story.outcome(), None);
+}
+
+#[test]
+fn a_manual_gate_waits_for_a_person_with_the_guard_armed() {
+    let mut gated = plan();
+    gated.steps[1].gate = Some(Gate::Manual);
+    let mut story = Story::at_first_hold(gated.clone());
+    story.healthy_for(60.0);
+    assert_eq!(story.machine.state().step, Some(1));
+    let quiet = healthy(story.machine.state());
+    let waiting = story.machine.waiting_for(now(story.at), &quiet).unwrap();
+    assert_eq!(waiting, "a person to open the gate before 100 %");
+    story.command(Command::Advance);
+    story.healthy_for(0.2);
+    assert_eq!(
+        story.succeed(),
+        Effect::SetWeight {
+            weight: Weight::FULL
+        }
+    );
+
+    let mut story = Story::at_first_hold(gated);
+    story.healthy_for(60.0);
+    story.breach();
+    assert_eq!(story.succeed(), BACK);
+}
+
+#[test]
+fn a_window_gate_opens_by_the_wall_clock() {
+    let mut gated = plan();
+    let shut = Window {
+        days: vec![1],
+        opens: 0,
+        closes: 1440,
+        time_zone: "UTC".to_owned(),
+    };
+    gated.steps[1].gate = Some(Gate::Window(shut));
+    let mut story = Story::at_first_hold(gated);
+    story.healthy_for(60.0);
+    assert_eq!(story.machine.state().step, Some(1));
+    assert!(!story.machine.state().step_applied);
+    let monday = Now {
+        wall: "2026-11-23T00:00:00Z".parse().unwrap(),
+        ..now(story.at)
+    };
+    let quiet = healthy(story.machine.state());
+    let facts = story.machine.handle(monday, Input::Tick(&quiet));
+    assert!(
+        matches!(facts[..], [Fact::EffectStarted { .. }]),
+        "{facts:?}"
+    );
+}
+
+#[test]
+fn a_step_that_cannot_be_written_goes_back() {
+    let mut story = Story::at_first_hold(plan());
+    story.healthy_for(11.0);
+    story.fail();
+    assert_eq!(story.succeed(), BACK);
+    assert_eq!(story.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn a_rollback_is_tried_again_and_then_has_a_name_stuck() {
+    let mut story = Story::at_first_hold(plan());
+    story.breach();
+    let mut attempts = 0;
+    while story.outcome().is_none() {
+        story.fail();
+        attempts += 1;
+        story.healthy_for(30.0);
+    }
+    assert_eq!(attempts, ROLLBACK_ATTEMPTS);
+    assert_eq!(story.outcome(), Some(Outcome::Stuck));
+
+    let mut story = Story::at_first_hold(plan());
+    story.breach();
+    story.fail();
+    story.healthy_for(1.0);
+    assert_eq!(story.succeed(), BACK);
+    assert_eq!(story.outcome(), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn a_signal_goes_back_and_ends_interrupted() {
+    let mut story = Story::at_first_hold(plan());
+    story.command(Command::Interrupt);
+    assert_eq!(story.succeed(), BACK);
+    assert_eq!(story.outcome(), Some(Outcome::Interrupted));
+
+    let mut early = Story::of(plan());
+    early.tell(Input::Begin);
+    early.command(Command::Interrupt);
+    assert_eq!(
+        early.outcome(),
+        Some(Outcome::Interrupted),
+        "nothing to take back"
+    );
+}
+
+#[test]
+fn a_failed_preflight_touches_nothing() {
+    let mut story = Story::of(plan());
+    story.tell(Input::Begin);
+    story.succeed();
+    story.fail();
+    assert_eq!(story.outcome(), Some(Outcome::Failed));
+    assert_eq!(story.machine.state().ended_in, Some(Phase::Preflight));
+    assert!(!story.machine.state().shifted);
+}
+
+/// What a person, the network and time may do to a run, in any order.
+#[derive(Debug, Clone)]
+enum Happening {
+    Healthy,
+    Silent,
+    Breach { source_too: bool },
+    EffectEnds { well: bool },
+    StaleEffectEnds,
+    Asked(Command),
+    Killed { resumed_as_rollback: bool },
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        8 => Just(Happening::Healthy),
+        1 => Just(Happening::Silent),
+        1 => any::<bool>().prop_map(|source_too| Happening::Breach { source_too }),
+        8 => prop::bool::weighted(0.8).prop_map(|well| Happening::EffectEnds { well }),
+        1 => Just(Happening::StaleEffectEnds),
+        2 => prop_oneof![
+            Just(Command::Pause),
+            Just(Command::Continue),
+            Just(Command::Advance),
+            Just(Command::Rollback),
+            Just(Command::Interrupt)
+        ]
+        .prop_map(Happening::Asked),
+        1 => any::<bool>().prop_map(|b| Happening::Killed { resumed_as_rollback: b }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever happens: no weight that the plan does not name is ever written, one effect at a
+    /// time, a decided rollback never turns round, the journal replays to the live state, and a
+    /// run that ended well left the weight where its outcome says.
+    #[test]
+    fn whatever_happens_the_run_stays_in_states_the_plan_allows(
+        happenings in prop::collection::vec(happening(), 1..200)
+    ) {
+        let mut story = Story::of(plan());
+        story.tell(Input::Begin);
+        let mut live = Weight::ZERO;
+        let mut going_back = false;
+        for happening in happenings {
+            let before = story.journal.len();
+            story.at += 0.9;
+            match happening {
+                Happening::Healthy => {
+                    let assessment = healthy(story.machine.state());
+                    story.tell(Input::Tick(&assessment));
+                }
+                Happening::Silent => { story.tell(Input::Tick(&Assessment::default())); }
+                Happening::Breach { source_too } => {
+                    let breach = Some(breach_fact(source_too));
+                    story.tell(Input::Tick(&Assessment { breach, ..Default::default() }));
+                }
+                Happening::EffectEnds { well } => {
+                    if let Some((_, effect)) = story.machine.state().in_flight {
+                        if let Effect::SetWeight { weight } = effect {
+                            // A failed write may have landed or not; here it has.
+                            live = weight;
+                        }
+                        if well { story.succeed(); } else { story.fail(); }
+                    }
+                }
+                Happening::StaleEffectEnds => {
+                    story.tell(Input::Done { id: 9_999, result: Ok(Output::Nothing) });
+                }
+                Happening::Asked(command) => { story.command(command); }
+                Happening::Killed { resumed_as_rollback } => {
+                    let mut state = State::replay(&story.journal).unwrap();
+                    prop_assert_eq!(&state, story.machine.state());
+                    if state.outcome.is_none() {
+                        let taken_over = Fact::DriverStarted {
+                            pid: 1, host: "h".to_owned(), version: "0".to_owned(),
+                        };
+                        state.apply(&taken_over).unwrap();
+                        story.machine = Machine::new(state, true);
+                        let seq = story.journal.len() as u64;
+                        let at = now(0.0).wall;
+                        story.journal.push(Record { seq, at, elapsed_ms: 0, fact: taken_over });
+                        story.tell(Input::Resume { applied: live });
+                        if resumed_as_rollback { story.command(Command::Rollback); }
+                    }
+                }
+            }
+            for record in &story.journal[before..] {
+                if let Fact::EffectStarted { effect: Effect::SetWeight { weight: w }, .. } = record.fact {
+                    let named = [Weight::ZERO, weight(50.0), Weight::FULL];
+                    prop_assert!(named.contains(&w));
+                    if going_back { prop_assert_eq!(w, Weight::ZERO); }
+                }
+                if matches!(record.fact, Fact::RollbackDecided { .. }) { going_back = true; }
+            }
+            prop_assert_eq!(&State::replay(&story.journal).unwrap(), story.machine.state());
+        }
+        match story.outcome() {
+            Some(Outcome::Done) => prop_assert_eq!(live, Weight::FULL),
+            Some(Outcome::RolledBack | Outcome::Interrupted) => prop_assert_eq!(live, Weight::ZERO),
+            _ => {}
+        }
+    }
+}

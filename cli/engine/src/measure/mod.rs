@@ -1,0 +1,261 @@
+//! Measurements of a run: what the load generator reports, added up three ways.
+//!
+//! | module | adds up |
+//! | --- | --- |
+//! | [`traffic`] | what screens show: totals, the last seconds, one point a second |
+//! | this one | what decisions need: the current step, the judge's batches, bad requests over time |
+//!
+//! Everything that arrives carries the mark that was current when its request was *sent*, so that
+//! a request on its way while the weight changed is never counted for the wrong step.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use cutover_scenarios::plan::Objective;
+use cutover_scenarios::units::Weight;
+
+use crate::assess::Assessment;
+use crate::fact::{BreachFact, StepObservation};
+use crate::verdict::{ArmCounts, Batch, Channel, Judge};
+use crate::view::{GuardState, GuardView};
+
+pub mod traffic;
+
+use traffic::Traffic;
+
+/// Measurements of one flush of the load generator, of one channel.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The mark that was current when the requests were sent.
+    pub mark: u32,
+    /// Counts of both arms; `batch.at` is when the sample was taken, on the driver's clock.
+    pub batch: Batch,
+    /// Requests to the source that failed.
+    pub source_failed: u64,
+    /// Requests to the target that failed.
+    pub target_failed: u64,
+    /// Requests through the edge that no stack answered; all of them failed.
+    pub unattributed: u64,
+}
+
+/// Requests with this mark were sent while a weight was being written.
+pub const NO_MARK: u32 = 0;
+
+/// Batches of one channel are gathered this long before the judge sees them, so that what one
+/// cause breaks at one moment arrives together.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// Most entries kept of bad requests over time.
+const KEPT_BAD: usize = 4096;
+
+/// Adds up the measurements of a run.
+pub struct Measure {
+    judge: Judge,
+    objectives: Vec<Objective>,
+    mark: u32,
+    seen: StepObservation,
+    target_answers: u64,
+    last_sample: Option<Duration>,
+    gathering: [Option<(Duration, Batch)>; 2],
+    bad: VecDeque<BadMoment>,
+    /// Through the edge, whoever answered.
+    pub edge: Traffic,
+    /// The source, through the edge or directly.
+    pub source: Traffic,
+    /// The target, through the edge or directly.
+    pub target: Traffic,
+}
+
+/// Bad answers of the target that arrived at one moment.
+struct BadMoment {
+    at: Duration,
+    objective: usize,
+    channel: Channel,
+    count: u64,
+}
+
+impl Measure {
+    /// Nothing measured yet.
+    #[must_use]
+    pub fn new(objectives: &[Objective], alpha: f64) -> Self {
+        Measure {
+            judge: Judge::new(objectives, alpha),
+            objectives: objectives.to_vec(),
+            mark: NO_MARK,
+            seen: StepObservation::default(),
+            target_answers: 0,
+            last_sample: None,
+            gathering: [None, None],
+            bad: VecDeque::new(),
+            edge: Traffic::default(),
+            source: Traffic::default(),
+            target: Traffic::default(),
+        }
+    }
+
+    /// A weight was applied (or qualify began, with weight 0): what is sent with `mark` from now
+    /// on belongs to it.
+    pub fn begin_segment(&mut self, mark: u32, weight: Weight) {
+        self.flush();
+        self.mark = mark;
+        self.seen = StepObservation::default();
+        self.target_answers = 0;
+        self.judge.begin_segment(weight.fraction());
+    }
+
+    /// Takes a sample in.
+    pub fn take(&mut self, sample: Sample) {
+        let batch = &sample.batch;
+        let at = batch.at;
+        self.last_sample = Some(self.last_sample.map_or(at, |last| last.max(at)));
+        let (source, target) = (batch.source.requests, batch.target.requests);
+        let both = sample.source_failed + sample.target_failed;
+        if batch.channel == Channel::Edge {
+            self.edge
+                .add(at, source, sample.source_failed, &batch.source.latency);
+            self.edge
+                .add(at, target, sample.target_failed, &batch.target.latency);
+            self.edge.add_unanswered(at, sample.unattributed);
+        }
+        self.source
+            .add(at, source, sample.source_failed, &batch.source.latency);
+        self.target
+            .add(at, target, sample.target_failed, &batch.target.latency);
+        if sample.mark == self.mark {
+            self.target_answers += target;
+            if batch.channel == Channel::Edge {
+                self.seen.requests += source + target;
+                self.seen.target_requests += target;
+                self.seen.failed += both + sample.unattributed;
+            }
+        }
+        self.remember_bad(batch);
+        self.gather(sample.batch);
+    }
+
+    /// What the measurements say now.
+    pub fn assess(&mut self, now: Duration, weight: Weight) -> Assessment {
+        for slot in 0..self.gathering.len() {
+            let due = self.gathering[slot]
+                .as_ref()
+                .is_some_and(|(since, _)| now >= *since + GATHER);
+            if due && let Some((_, batch)) = self.gathering[slot].take() {
+                self.judge.observe(&batch);
+            }
+        }
+        Assessment {
+            breach: self.breach(now, weight),
+            near: self
+                .judge
+                .guards()
+                .find(|guard| guard.state == GuardState::Near)
+                .map(|guard| guard.name.clone()),
+            seen: self.seen,
+            target_answers: self.target_answers,
+            data_age: self
+                .last_sample
+                .map(|last| now.saturating_sub(last).as_secs_f64()),
+        }
+    }
+
+    /// What was measured since the last segment began.
+    #[must_use]
+    pub fn seen(&self) -> StepObservation {
+        self.seen
+    }
+
+    /// The guards, for screens.
+    #[must_use]
+    pub fn guards(&self) -> Vec<GuardView> {
+        self.judge
+            .guards()
+            .map(|guard| GuardView {
+                name: guard.name.clone(),
+                log_e: guard.log_e,
+                threshold: guard.threshold,
+                requests: guard.requests,
+                bad: guard.bad,
+                state: guard.state,
+            })
+            .collect()
+    }
+
+    /// Bad answers of the target for an objective since `since`: through the edge, and directly.
+    #[must_use]
+    pub fn bad_since(&self, objective: &str, since: Duration) -> (u64, u64) {
+        let Some(index) = self
+            .objectives
+            .iter()
+            .position(|known| known.name == objective)
+        else {
+            return (0, 0);
+        };
+        let count = |channel| {
+            let counts = |bad: &&BadMoment| {
+                bad.objective == index && bad.channel == channel && bad.at >= since
+            };
+            self.bad.iter().filter(counts).map(|bad| bad.count).sum()
+        };
+        (count(Channel::Edge), count(Channel::Paired))
+    }
+
+    fn breach(&self, now: Duration, weight: Weight) -> Option<BreachFact> {
+        let breach = self.judge.breach()?;
+        let objective = self.objectives.get(breach.objective)?;
+        Some(BreachFact {
+            objective: objective.name.clone(),
+            guard: breach.guard.clone(),
+            at_weight: weight,
+            log_e: breach.log_e,
+            threshold: breach.threshold,
+            bad_requests: breach.bad_requests,
+            detected_after: now.saturating_sub(breach.first_bad_at.unwrap_or(now)),
+            source_breaks_too: self.judge.source_breaks(breach.objective),
+        })
+    }
+
+    fn gather(&mut self, batch: Batch) {
+        let slot = match batch.channel {
+            Channel::Edge => 0,
+            Channel::Paired => 1,
+        };
+        match &mut self.gathering[slot] {
+            Some((_, gathered)) => {
+                gathered.source.merge(&batch.source);
+                gathered.target.merge(&batch.target);
+                gathered.at = gathered.at.max(batch.at);
+            }
+            empty => *empty = Some((batch.at, batch)),
+        }
+    }
+
+    fn flush(&mut self) {
+        for slot in &mut self.gathering {
+            if let Some((_, batch)) = slot.take() {
+                self.judge.observe(&batch);
+            }
+        }
+    }
+
+    fn remember_bad(&mut self, batch: &Batch) {
+        let ArmCounts {
+            bad, first_bad_at, ..
+        } = &batch.target;
+        for (objective, count) in bad.iter().enumerate().filter(|(_, count)| **count > 0) {
+            if self.bad.len() == KEPT_BAD {
+                self.bad.pop_front();
+            }
+            let at = first_bad_at
+                .get(objective)
+                .copied()
+                .flatten()
+                .unwrap_or(batch.at);
+            self.bad.push_back(BadMoment {
+                at,
+                objective,
+                channel: batch.channel,
+                count: *count,
+            });
+        }
+    }
+}

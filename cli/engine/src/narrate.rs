@@ -1,0 +1,150 @@
+//! Tells facts to people: one sentence each, for the event log and the lines on standard error.
+
+use std::time::Duration;
+
+use cutover_scenarios::units::Weight;
+
+use crate::fact::{Effect, Fact, Output, RollbackCause};
+use crate::phase::Outcome;
+use crate::state::State;
+use crate::view::{Command, Level};
+
+/// The sentence for a fact that has just been folded into `state`; `None` for facts that say
+/// nothing to a person.
+#[must_use]
+pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
+    let told = match fact {
+        Fact::RunCreated { run, .. } => (Level::Info, format!("run {run}")),
+        Fact::DriverStarted { pid, .. } => (Level::Info, format!("driver is process {pid}")),
+        Fact::Reobserved { applied } => (
+            Level::Info,
+            format!("the live weight of the target is {applied}"),
+        ),
+        Fact::PhaseEntered { phase } => (Level::Info, format!("phase {phase}")),
+        Fact::EffectStarted {
+            effect: Effect::SetWeight { weight },
+            ..
+        } => (
+            Level::Info,
+            format!("setting the target's weight to {weight}"),
+        ),
+        Fact::EffectStarted { .. } | Fact::StepReached { .. } => return None,
+        Fact::EffectSucceeded { output, .. } => return output_sentence(state, output),
+        Fact::EffectFailed { error, .. } => (Level::Bad, format!("failed: {error}")),
+        Fact::StepPassed { step, observed } => {
+            let weight = state
+                .plan
+                .steps
+                .get(*step)
+                .map_or(Weight::ZERO, |step| step.weight);
+            let share = observed.observed_share().map_or("-".to_owned(), percent);
+            let text = format!(
+                "step {weight} held {}: observed {share} of {} requests, {} failed",
+                seconds(observed.held),
+                observed.requests,
+                observed.failed
+            );
+            (Level::Good, text)
+        }
+        Fact::QualifyPassed => (
+            Level::Good,
+            "both stacks answer the same load alike: qualified".to_owned(),
+        ),
+        Fact::Commanded { command } => (Level::Warn, asked(*command).to_owned()),
+        Fact::Breached { breach } => {
+            let also = if breach.source_breaks_too {
+                " The source breaks it too."
+            } else {
+                ""
+            };
+            let text = format!(
+                "BREACH: `{}` refuted at {} after {} bad requests, {} after the first \
+                 (log evidence {:.1}, {:.1} needed).{also}",
+                breach.guard,
+                breach.at_weight,
+                breach.bad_requests,
+                seconds(breach.detected_after),
+                breach.log_e,
+                breach.threshold,
+            );
+            (Level::Bad, text)
+        }
+        Fact::RollbackDecided { cause } => (Level::Bad, going_back(cause)),
+        Fact::RunEnded { outcome, message } => {
+            let level = match outcome {
+                Outcome::Done => Level::Good,
+                Outcome::RolledBack | Outcome::Interrupted => Level::Warn,
+                Outcome::Held | Outcome::Stuck | Outcome::Failed => Level::Bad,
+            };
+            (level, format!("{outcome}: {message}"))
+        }
+    };
+    Some(told)
+}
+
+fn output_sentence(state: &State, output: &Output) -> Option<(Level, String)> {
+    match output {
+        Output::Nothing => None,
+        Output::Findings(findings) if findings.is_empty() => None,
+        Output::Findings(findings) => Some((Level::Info, findings.join("; "))),
+        Output::Addresses(addresses) => {
+            let list: Vec<_> = addresses
+                .iter()
+                .map(|(name, url)| format!("{name} {url}"))
+                .collect();
+            Some((Level::Good, format!("ready: {}", list.join(", "))))
+        }
+        Output::Applied(weight) => {
+            let text = format!("set {}, read back {weight}", state.set);
+            Some((Level::Info, text))
+        }
+    }
+}
+
+fn asked(command: Command) -> &'static str {
+    match command {
+        Command::Pause => "paused by a person; guards stay armed",
+        Command::Continue => "continued by a person",
+        Command::Advance => "a person asked to advance",
+        Command::Rollback => "a person asked to roll back",
+        Command::Interrupt => "a signal asked to end: rolling back first",
+    }
+}
+
+fn going_back(cause: &RollbackCause) -> String {
+    match cause {
+        RollbackCause::Breach => "rolling back: an objective is broken".to_owned(),
+        RollbackCause::Asked => "rolling back: a person asked".to_owned(),
+        RollbackCause::Signal => "rolling back: the run is being ended".to_owned(),
+        RollbackCause::Failure(error) => format!("rolling back: a step failed: {error}"),
+    }
+}
+
+/// `25.3 %`.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// `4.2 s`, `12 min 30 s`.
+#[must_use]
+pub fn seconds(duration: Duration) -> String {
+    let whole = duration.as_secs();
+    match whole {
+        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_like_speech() {
+        assert_eq!(seconds(Duration::from_millis(4_230)), "4.2 s");
+        assert_eq!(seconds(Duration::from_secs(750)), "12 min 30 s");
+        assert_eq!(seconds(Duration::from_secs(7_500)), "2 h 05 min");
+    }
+}

@@ -1,0 +1,475 @@
+//! Carries a run out: the thin shell around the [`Machine`].
+//!
+//! It waits for whatever comes first (an effect's end, a sample, a command, the next tick), hands
+//! it to the machine, writes the facts that follow to the journal, and only then performs the
+//! effect that they start. It decides nothing itself, with one exception: when the journal cannot
+//! be written any more it stops changing things and takes the weight back, because that needs
+//! nothing but the shifter.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cutover_scenarios::units::Weight;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::assess::Assessment;
+use crate::clock::Clock;
+use crate::fact::{Effect, Fact, Output, Record};
+use crate::journal::{Journal, JournalError};
+use crate::machine::{Input, Machine, Now};
+use crate::measure::{Measure, NO_MARK, Sample};
+use crate::narrate;
+use crate::phase::{Outcome, Phase};
+use crate::ports::{Load, PortError, Shifter, Stacks};
+use crate::report::{Measured, RunReport, report};
+use crate::state::State;
+use crate::view::{Command, Level, RunView};
+
+mod effects;
+mod screen_view;
+
+use screen_view::Log;
+
+pub use screen_view::first_view;
+
+/// How often measurements are looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The world, as the run sees it.
+pub struct Ports {
+    /// The two stacks.
+    pub stacks: Arc<dyn Stacks>,
+    /// What moves traffic.
+    pub shifter: Arc<dyn Shifter>,
+    /// What sends requests; a rollback needs none.
+    pub load: Option<Box<dyn Load>>,
+}
+
+/// How a driver begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// A new run.
+    Fresh,
+    /// A killed run goes on from its journal; the shifter reads this weight.
+    Resume(Weight),
+    /// A killed run is taken back; the shifter reads this weight.
+    Rollback(Weight),
+}
+
+/// What may be asked of a driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// A request to the run.
+    Command(Command),
+    /// Leave everything as it stands, at once.
+    StopNow,
+}
+
+/// Something that happened, for those who follow a run.
+#[derive(Debug, Clone)]
+pub enum RunEvent {
+    /// A fact was recorded; the sentence is what to tell a person.
+    Recorded {
+        /// As it stands in the journal.
+        record: Box<Record>,
+        /// `None` for facts that say nothing to a person.
+        told: Option<(Level, String)>,
+    },
+    /// The run began or ceased to wait for something.
+    Waiting {
+        /// Since the driver began.
+        at: Duration,
+        /// `None` when it goes on.
+        reason: Option<String>,
+    },
+    /// Once a second.
+    Second(Box<RunView>),
+}
+
+/// Those who follow a run and talk to it.
+pub struct Audience {
+    /// What is asked of the run.
+    pub controls: UnboundedReceiver<Control>,
+    /// What happens, as it happens.
+    pub events: UnboundedSender<RunEvent>,
+    /// The run as it stands, several times a second.
+    pub views: watch::Sender<RunView>,
+}
+
+type EffectInFlight = Pin<Box<dyn Future<Output = (u32, Result<Output, String>)> + Send>>;
+
+/// Drives one run to its end.
+pub struct Runner {
+    machine: Machine,
+    journal: Journal,
+    clock: Clock,
+    ports: Ports,
+    audience: Audience,
+    measure: Measure,
+    assessment: Assessment,
+    samples: Option<UnboundedReceiver<Sample>>,
+    in_flight: Option<EffectInFlight>,
+    mark: u32,
+    paired: u64,
+    log: Log,
+    waiting: Option<String>,
+    /// From the breach's first bad response, on the driver's clock.
+    first_bad_at: Option<Duration>,
+    rolled_back_after: Option<Duration>,
+    last_step: crate::fact::StepObservation,
+}
+
+/// Why a run was left before its end.
+enum Left {
+    StopNow,
+    Journal(JournalError),
+}
+
+impl Runner {
+    /// A runner for the run in `state`, whose journal is open. `attended` says whether a person
+    /// can be asked.
+    #[must_use]
+    pub fn new(
+        state: State,
+        journal: Journal,
+        clock: Clock,
+        ports: Ports,
+        audience: Audience,
+        attended: bool,
+    ) -> Self {
+        Runner {
+            measure: Measure::new(&state.plan.objectives, state.plan.alpha),
+            machine: Machine::new(state, attended),
+            journal,
+            clock,
+            ports,
+            audience,
+            assessment: Assessment::default(),
+            samples: None,
+            in_flight: None,
+            mark: NO_MARK,
+            paired: 0,
+            log: Log::default(),
+            waiting: None,
+            first_bad_at: None,
+            rolled_back_after: None,
+            last_step: crate::fact::StepObservation::default(),
+        }
+    }
+
+    /// Drives the run until it ends, is told to stop, or cannot be recorded any more.
+    pub async fn run(mut self, start: Start) -> RunReport {
+        let left = match self.drive(start).await {
+            Ok(()) => None,
+            Err(Left::StopNow) => Some((Outcome::Interrupted, self.stopped_where())),
+            Err(Left::Journal(error)) => Some(self.save_traffic(&error).await),
+        };
+        self.finish_load().await;
+        self.publish();
+        let state = self.machine.state();
+        let next = self.next_for(state, left.as_ref().map(|(outcome, _)| *outcome));
+        report(state, &self.measured(), left, next)
+    }
+
+    async fn drive(&mut self, start: Start) -> Result<(), Left> {
+        let now = self.clock.now();
+        let facts = match start {
+            Start::Fresh => self.machine.handle(now, Input::Begin),
+            Start::Resume(applied) => {
+                if self.machine.state().phase >= Phase::Qualify {
+                    let addresses = self.machine.state().addresses.clone();
+                    if let Err(error) = self.start_load(&addresses).await {
+                        self.tell(Level::Bad, error.to_string());
+                    }
+                    self.begin_segment(applied);
+                }
+                self.machine.handle(now, Input::Resume { applied })
+            }
+            Start::Rollback(applied) => {
+                let mut facts = self.machine.handle(now, Input::Resume { applied });
+                facts.extend(self.machine.handle(now, Input::Command(Command::Rollback)));
+                facts
+            }
+        };
+        self.follow(now, facts)?;
+
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_second = 0;
+        while self.machine.state().outcome.is_none() {
+            tokio::select! {
+                biased;
+                (id, result) = pending_effect(&mut self.in_flight) => {
+                    self.in_flight = None;
+                    let result = self.after_effect(result).await;
+                    let now = self.clock.now();
+                    let facts = self.machine.handle(now, Input::Done { id, result });
+                    self.follow(now, facts)?;
+                }
+                // When nobody can ask for anything any more, the run goes on.
+                Some(control) = self.audience.controls.recv() => match control {
+                    Control::Command(command) => {
+                        let now = self.clock.now();
+                        let facts = self.machine.handle(now, Input::Command(command));
+                        self.follow(now, facts)?;
+                    }
+                    Control::StopNow => return Err(Left::StopNow),
+                },
+                Some(sample) = next_sample(&mut self.samples) => self.take(sample),
+                _ = tick.tick() => {
+                    let now = self.clock.now();
+                    self.look(now)?;
+                    if now.elapsed.as_secs() > last_second {
+                        last_second = now.elapsed.as_secs();
+                        let view = Box::new(self.view());
+                        let _ = self.audience.events.send(RunEvent::Second(view));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the measurements, lets the machine decide, and shows how things stand.
+    fn look(&mut self, now: Now) -> Result<(), Left> {
+        let state = self.machine.state();
+        let weight = state.applied.unwrap_or(state.set);
+        self.assessment = self.measure.assess(now.elapsed, weight);
+        let facts = self.machine.handle(now, Input::Tick(&self.assessment));
+        self.follow(now, facts)?;
+        let waiting = self.machine.waiting_for(now, &self.assessment);
+        // The reason's figures change with every look; the event is the waiting itself.
+        if waiting.is_some() != self.waiting.is_some() {
+            let reason = waiting.clone();
+            if let Some(reason) = &reason {
+                self.log
+                    .push(now.elapsed, Level::Warn, format!("waiting for {reason}"));
+            }
+            let _ = self.audience.events.send(RunEvent::Waiting {
+                at: now.elapsed,
+                reason,
+            });
+        }
+        self.waiting = waiting;
+        self.publish();
+        Ok(())
+    }
+
+    fn take(&mut self, sample: Sample) {
+        if sample.batch.channel == crate::verdict::Channel::Paired {
+            self.paired += sample.batch.source.requests + sample.batch.target.requests;
+        }
+        self.measure.take(sample);
+    }
+
+    /// Writes facts down, then performs the effect that they start.
+    fn follow(&mut self, now: Now, facts: Vec<Fact>) -> Result<(), Left> {
+        let mut to_perform = None;
+        for fact in facts {
+            if let Fact::EffectStarted { id, effect } = fact {
+                to_perform = Some((id, effect));
+            }
+            let record = self.journal.append(now, fact).map_err(Left::Journal)?;
+            self.notice(now, &record.fact);
+            let told = narrate::sentence(self.machine.state(), &record.fact);
+            if let Some((level, text)) = &told {
+                self.log.push(now.elapsed, *level, text.clone());
+            }
+            let record = Box::new(record);
+            let _ = self
+                .audience
+                .events
+                .send(RunEvent::Recorded { record, told });
+        }
+        if let Some((id, effect)) = to_perform {
+            if matches!(effect, Effect::SetWeight { .. }) {
+                self.set_mark(NO_MARK);
+            }
+            self.in_flight = Some(effects::perform(&self.ports, id, effect));
+        }
+        Ok(())
+    }
+
+    /// What the shell itself must do about a fact.
+    fn notice(&mut self, now: Now, fact: &Fact) {
+        match fact {
+            Fact::PhaseEntered {
+                phase: Phase::Qualify,
+            } => self.begin_segment(Weight::ZERO),
+            Fact::Breached { breach } => {
+                self.first_bad_at = Some(now.elapsed.saturating_sub(breach.detected_after));
+            }
+            Fact::RollbackDecided { .. } => {
+                self.last_step = self.measure.seen();
+                self.last_step.held = self.machine.spent();
+            }
+            Fact::EffectSucceeded {
+                output: Output::Applied(weight),
+                ..
+            } => {
+                if *weight == Weight::ZERO
+                    && let Some(first_bad) = self.first_bad_at
+                {
+                    self.rolled_back_after = Some(now.elapsed.saturating_sub(first_bad));
+                }
+                self.begin_segment(*weight);
+            }
+            _ => {}
+        }
+    }
+
+    /// Once both stacks stand, requests begin.
+    async fn after_effect(&mut self, result: Result<Output, String>) -> Result<Output, String> {
+        if let Ok(Output::Addresses(addresses)) = &result {
+            self.start_load(addresses)
+                .await
+                .map_err(|error| error.to_string())?;
+        }
+        result
+    }
+
+    async fn start_load(&mut self, addresses: &[(String, String)]) -> Result<(), PortError> {
+        if let Some(load) = &mut self.ports.load {
+            self.samples = Some(load.start(addresses, self.clock.epoch()).await?);
+        }
+        Ok(())
+    }
+
+    fn begin_segment(&mut self, weight: Weight) {
+        self.mark += 1;
+        self.set_mark(self.mark);
+        self.measure.begin_segment(self.mark, weight);
+    }
+
+    fn set_mark(&self, mark: u32) {
+        if let Some(load) = &self.ports.load {
+            load.set_mark(mark);
+        }
+    }
+
+    /// Ends the load and takes in what was still on its way.
+    async fn finish_load(&mut self) {
+        let Some(mut load) = self.ports.load.take() else {
+            return;
+        };
+        load.stop();
+        let limit = self.machine.state().plan.load.timeout + Duration::from_secs(1);
+        let drained = async {
+            while let Some(sample) = next_sample(&mut self.samples).await {
+                if sample.batch.channel == crate::verdict::Channel::Paired {
+                    self.paired += sample.batch.source.requests + sample.batch.target.requests;
+                }
+                self.measure.take(sample);
+            }
+        };
+        let _ = timeout(limit, drained).await;
+    }
+
+    /// The journal cannot be written: no step forward may be taken, and the way back needs
+    /// nothing but the shifter.
+    async fn save_traffic(&mut self, error: &JournalError) -> (Outcome, String) {
+        self.in_flight = None;
+        self.tell(Level::Bad, error.to_string());
+        if !self.machine.state().shifted {
+            return (
+                Outcome::Failed,
+                format!("{error}; no traffic had been shifted"),
+            );
+        }
+        match effects::set_weight(&self.ports.shifter, Weight::ZERO).await {
+            Ok(_) => (
+                Outcome::RolledBack,
+                format!("{error}; all traffic is back on the source"),
+            ),
+            Err(rollback) => (
+                Outcome::Stuck,
+                format!("{error}; and the rollback failed: {rollback}"),
+            ),
+        }
+    }
+
+    fn stopped_where(&self) -> String {
+        let state = self.machine.state();
+        match state.applied {
+            Some(weight) => format!("stopped at once; the target's weight is {weight}"),
+            None => format!(
+                "stopped at once while the target's weight was being set to {}",
+                state.set
+            ),
+        }
+    }
+
+    fn next_for(&self, state: &State, left: Option<Outcome>) -> Vec<String> {
+        let run = &state.run;
+        match left.or(state.outcome.as_ref().map(|(outcome, _)| *outcome)) {
+            Some(Outcome::Stuck) => {
+                let mut next = vec!["bring the target's weight to 0 by hand:".to_owned()];
+                next.extend(self.ports.shifter.describe_set(Weight::ZERO));
+                next.push(format!("then check with: cutover status {run}"));
+                next
+            }
+            Some(Outcome::Interrupted) if state.outcome.is_none() => vec![
+                format!("go on: cutover resume {run}"),
+                format!("go back: cutover rollback {run}"),
+            ],
+            Some(Outcome::Held) => vec![format!("go back: cutover rollback {run}")],
+            _ => Vec::new(),
+        }
+    }
+
+    fn measured(&self) -> Measured {
+        let breach = self.machine.state().breach.as_ref();
+        let bad = breach
+            .zip(self.first_bad_at)
+            .map_or((0, 0), |(breach, since)| {
+                self.measure.bad_since(&breach.objective, since)
+            });
+        Measured {
+            duration: self.clock.now().elapsed,
+            edge: self.measure.edge.totals(),
+            paired: self.paired,
+            last_step: self.last_step,
+            bad,
+            rolled_back_after: self.rolled_back_after,
+        }
+    }
+
+    fn tell(&mut self, level: Level, text: String) {
+        self.log.push(self.clock.now().elapsed, level, text);
+    }
+
+    fn publish(&self) {
+        self.audience.views.send_replace(self.view());
+    }
+
+    fn view(&self) -> RunView {
+        screen_view::view(
+            &self.machine,
+            self.clock.now().elapsed,
+            &self.measure,
+            self.waiting.clone(),
+            &self.log,
+        )
+    }
+}
+
+async fn pending_effect(in_flight: &mut Option<EffectInFlight>) -> (u32, Result<Output, String>) {
+    match in_flight {
+        Some(effect) => effect.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_sample(samples: &mut Option<UnboundedReceiver<Sample>>) -> Option<Sample> {
+    match samples {
+        Some(receiver) => receiver.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,396 @@
+//! The runner against stacks, a shifter and a load of its own, on a clock that stands still.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::fact::FORMAT;
+use crate::journal;
+use crate::testing::{plan, weight};
+use crate::verdict::{ArmCounts, Batch, Channel};
+
+/// A world in which everything works, until it is told otherwise.
+#[derive(Default)]
+struct World {
+    weight: Mutex<Weight>,
+    writes: Mutex<Vec<Weight>>,
+    /// Writes are lost from now on: the call succeeds and changes nothing.
+    writes_are_lost: AtomicBool,
+    /// The target fails every request from this weight on.
+    fails_from: Mutex<Option<Weight>>,
+    mark: AtomicU32,
+}
+
+#[async_trait]
+impl Stacks for World {
+    async fn inspect(&self) -> Result<Vec<String>, PortError> {
+        Ok(vec![])
+    }
+    async fn preflight(&self) -> Result<Vec<String>, PortError> {
+        Ok(vec![])
+    }
+    async fn deploy(&self) -> Result<Vec<(String, String)>, PortError> {
+        sleep(Duration::from_secs(1)).await;
+        Ok(vec![("edge".to_owned(), "http://127.0.0.1:1".to_owned())])
+    }
+    fn describe_deploy(&self) -> Vec<String> {
+        vec![]
+    }
+}
+
+#[async_trait]
+impl Shifter for World {
+    async fn read(&self) -> Result<Weight, PortError> {
+        Ok(*self.weight.lock().unwrap())
+    }
+    async fn set(&self, weight: Weight) -> Result<(), PortError> {
+        self.writes.lock().unwrap().push(weight);
+        if !self.writes_are_lost.load(Ordering::Relaxed) {
+            *self.weight.lock().unwrap() = weight;
+        }
+        Ok(())
+    }
+    fn describe_set(&self, weight: Weight) -> Vec<String> {
+        vec![format!("set {weight}")]
+    }
+}
+
+/// 100 requests a second through the edge and 20 pairs, told ten times a second.
+struct WorldLoad(Arc<World>, Option<tokio::task::JoinHandle<()>>);
+
+#[async_trait]
+impl Load for WorldLoad {
+    async fn start(
+        &mut self,
+        _: &[(String, String)],
+        epoch: Instant,
+    ) -> Result<UnboundedReceiver<Sample>, PortError> {
+        let (sender, receiver) = unbounded_channel();
+        let world = Arc::clone(&self.0);
+        self.1 = Some(tokio::spawn(async move {
+            let mut sent = 0.0;
+            loop {
+                sleep(Duration::from_millis(100)).await;
+                let now = *world.weight.lock().unwrap();
+                let broken = world
+                    .fails_from
+                    .lock()
+                    .unwrap()
+                    .is_some_and(|from| now >= from);
+                sent += now.fraction() * 10.0;
+                let target = sent as u64;
+                sent -= target as f64;
+                for (channel, source, target) in [
+                    (Channel::Edge, 10 - target, target),
+                    (Channel::Paired, 2, 2),
+                ] {
+                    let failed = if broken { target } else { 0 };
+                    let at = epoch.elapsed();
+                    let counts = |requests: u64, bad: u64| ArmCounts {
+                        requests,
+                        bad: vec![bad],
+                        first_bad_at: vec![(bad > 0).then_some(at)],
+                        ..ArmCounts::default()
+                    };
+                    let batch = Batch {
+                        channel,
+                        at,
+                        source: counts(source, 0),
+                        target: counts(target, failed),
+                    };
+                    let mark = world.mark.load(Ordering::Relaxed);
+                    let _ = sender.send(Sample {
+                        mark,
+                        batch,
+                        source_failed: 0,
+                        target_failed: failed,
+                        unattributed: 0,
+                    });
+                }
+            }
+        }));
+        Ok(receiver)
+    }
+    fn set_mark(&self, mark: u32) {
+        self.0.mark.store(mark, Ordering::Relaxed);
+    }
+    fn stop(&mut self) {
+        if let Some(task) = self.1.take() {
+            task.abort();
+        }
+    }
+}
+
+/// A run in a folder of its own, and the ends of its channels.
+struct Stage {
+    folder: tempfile::TempDir,
+    world: Arc<World>,
+    controls: UnboundedSender<Control>,
+    views: watch::Receiver<RunView>,
+    runner: Runner,
+}
+
+fn stage(world: Arc<World>) -> Stage {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::start();
+    let mut journal = Journal::create(&folder.path().join("journal.jsonl")).unwrap();
+    let created = Fact::RunCreated {
+        format: FORMAT,
+        run: "r".to_owned(),
+        plan: Box::new(plan()),
+        fault: None,
+    };
+    let first = journal.append(clock.now(), created).unwrap();
+    on_stage(State::begin(&first).unwrap(), journal, folder, world, clock)
+}
+
+fn on_stage(
+    state: State,
+    journal: Journal,
+    folder: tempfile::TempDir,
+    world: Arc<World>,
+    clock: Clock,
+) -> Stage {
+    let (controls, asked) = unbounded_channel();
+    let (events, _) = unbounded_channel();
+    let (views, view) = watch::channel(first_view(&state));
+    let ports = Ports {
+        stacks: world.clone(),
+        shifter: world.clone(),
+        load: Some(Box::new(WorldLoad(world.clone(), None))),
+    };
+    let audience = Audience {
+        controls: asked,
+        events,
+        views,
+    };
+    let runner = Runner::new(state, journal, clock, ports, audience, true);
+    Stage {
+        folder,
+        world,
+        controls,
+        views: view,
+        runner,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_run_ends_done_with_the_observed_weights() {
+    let stage = stage(Arc::default());
+    let report = stage.runner.run(Start::Fresh).await;
+    assert_eq!(report.outcome, Outcome::Done, "{}", report.message);
+    assert_eq!(
+        *stage.world.writes.lock().unwrap(),
+        [weight(50.0), Weight::FULL]
+    );
+    assert_eq!(report.failed_requests, 0);
+    let shares: Vec<_> = report
+        .steps
+        .iter()
+        .map(|step| step.observed.unwrap())
+        .collect();
+    assert!(
+        (shares[0] - 50.0).abs() < 1.0 && (shares[1] - 100.0).abs() < 1e-9,
+        "{shares:?}"
+    );
+    assert!(
+        report.duration_s >= 1.0 + 5.0 + 20.0 + 20.0,
+        "{}",
+        report.duration_s
+    );
+    let replayed = journal::read(&stage.folder.path().join("journal.jsonl")).unwrap();
+    assert_eq!(replayed.state.outcome.unwrap().0, Outcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_breaks_is_left_within_two_seconds() {
+    let world = Arc::new(World::default());
+    *world.fails_from.lock().unwrap() = Some(weight(50.0));
+    let stage = stage(world);
+    let report = stage.runner.run(Start::Fresh).await;
+    assert_eq!(report.outcome, Outcome::RolledBack);
+    assert_eq!(*stage.world.weight.lock().unwrap(), Weight::ZERO);
+    let breach = report.breach.unwrap();
+    assert_eq!(
+        (breach.objective.as_str(), breach.at_weight),
+        ("errors", 50.0)
+    );
+    assert!(
+        breach.bad_requests > 0 && breach.bad_requests <= 30,
+        "{breach:?}"
+    );
+    let back = breach.rolled_back_after_s.unwrap();
+    assert!(breach.detected_after_s <= back && back <= 2.0, "{breach:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_does_not_read_back_is_a_failed_step_and_a_stuck_rollback() {
+    let world = Arc::new(World::default());
+    let stage = stage(Arc::clone(&world));
+    let mut views = stage.views.clone();
+    let losing = tokio::spawn(async move {
+        views
+            .wait_for(|view| view.weight.applied == Some(weight(50.0)))
+            .await
+            .unwrap();
+        world.writes_are_lost.store(true, Ordering::Relaxed);
+    });
+    let report = stage.runner.run(Start::Fresh).await;
+    losing.await.unwrap();
+    assert_eq!(report.outcome, Outcome::Stuck);
+    assert!(
+        report.message.contains("50 % was read back"),
+        "{}",
+        report.message
+    );
+    assert!(
+        report.next.contains(&"set 0 %".to_owned()),
+        "{:?}",
+        report.next
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_signal_rolls_back_and_the_second_leaves_things_as_they_are() {
+    for (stop_at_once, left) in [(false, Weight::ZERO), (true, weight(50.0))] {
+        let stage = stage(Arc::default());
+        let (mut views, controls) = (stage.views.clone(), stage.controls.clone());
+        tokio::spawn(async move {
+            views
+                .wait_for(|view| view.weight.applied == Some(weight(50.0)))
+                .await
+                .unwrap();
+            if stop_at_once {
+                controls.send(Control::StopNow).unwrap();
+            } else {
+                controls.send(Control::Command(Command::Interrupt)).unwrap();
+            }
+        });
+        let report = stage.runner.run(Start::Fresh).await;
+        assert_eq!(report.outcome, Outcome::Interrupted);
+        assert_eq!(*stage.world.weight.lock().unwrap(), left);
+        assert_eq!(
+            report
+                .next
+                .iter()
+                .any(|next| next.contains("cutover resume r")),
+            stop_at_once
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_journal_cannot_be_written_the_weight_goes_back_without_it() {
+    let mut stage = stage(Arc::default());
+    // The record after the first step's weight was applied.
+    stage.runner.journal.disk_is_full_from(17);
+    let report = stage.runner.run(Start::Fresh).await;
+    assert_eq!(report.outcome, Outcome::RolledBack, "{}", report.message);
+    assert!(
+        report.message.contains("could not write the journal"),
+        "{}",
+        report.message
+    );
+    assert_eq!(
+        *stage.world.writes.lock().unwrap(),
+        [weight(50.0), Weight::ZERO]
+    );
+}
+
+/// The journal of a run from its beginning to its end.
+async fn journal_of(world: World) -> Vec<String> {
+    let stage = stage(Arc::new(world));
+    stage.runner.run(Start::Fresh).await;
+    let text = std::fs::read_to_string(stage.folder.path().join("journal.jsonl")).unwrap();
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
+/// Takes over a run whose driver was killed after the first `kept` records. The effect behind the
+/// last intent may have `happened` or not.
+async fn after_a_kill(records: &[String], rollback: bool, happened: bool) -> (RunReport, Weight) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.jsonl");
+    std::fs::write(&path, records.join("\n") + "\n").unwrap();
+    let replayed = journal::read(&path).unwrap();
+    let mut state = replayed.state.clone();
+    let live = if happened {
+        state.set
+    } else {
+        state.applied.unwrap_or_default()
+    };
+    let world = Arc::new(World::default());
+    *world.weight.lock().unwrap() = live;
+    let clock = Clock::start();
+    let mut journal = Journal::reopen(&path, &replayed).unwrap();
+    let taken = Fact::DriverStarted {
+        pid: 1,
+        host: "h".to_owned(),
+        version: "0".to_owned(),
+    };
+    state
+        .apply(&journal.append(clock.now(), taken).unwrap().fact)
+        .unwrap();
+    let stage = on_stage(state, journal, folder, Arc::clone(&world), clock);
+    let start = if rollback {
+        Start::Rollback(live)
+    } else {
+        Start::Resume(live)
+    };
+    let day = Duration::from_secs(86_400);
+    let report = timeout(day, stage.runner.run(start))
+        .await
+        .expect("the run comes to an end");
+    let weight = *world.weight.lock().unwrap();
+    (report, weight)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_killed_after_any_record_can_be_resumed_and_rolled_back() {
+    let records = journal_of(World::default()).await;
+    assert!(records.len() > 15, "{} records", records.len());
+    for kept in 1..records.len() {
+        for happened in [false, true] {
+            let (report, weight) = after_a_kill(&records[..kept], false, happened).await;
+            let at = format!("{kept} records, happened: {happened}: {}", report.message);
+            assert_eq!(
+                (report.outcome, weight),
+                (Outcome::Done, Weight::FULL),
+                "{at}"
+            );
+            let (report, weight) = after_a_kill(&records[..kept], true, happened).await;
+            let at = format!("{kept} records, happened: {happened}: {}", report.message);
+            assert_eq!(
+                (report.outcome, weight),
+                (Outcome::RolledBack, Weight::ZERO),
+                "{at}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breach_is_not_forgotten_when_the_driver_is_killed_on_the_way_back() {
+    let fails_from = Mutex::new(Some(weight(50.0)));
+    let records = journal_of(World {
+        fails_from,
+        ..World::default()
+    })
+    .await;
+    let breached = records
+        .iter()
+        .position(|record| record.contains("\"breached\""))
+        .unwrap();
+    for kept in breached + 1..records.len() {
+        let (report, weight) = after_a_kill(&records[..kept], false, true).await;
+        let at = format!("{kept} records: {}", report.message);
+        assert_eq!(
+            (report.outcome, weight),
+            (Outcome::RolledBack, Weight::ZERO),
+            "{at}"
+        );
+    }
+}

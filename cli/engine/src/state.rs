@@ -1,0 +1,272 @@
+//! The state of a run, folded from its facts.
+
+use cutover_scenarios::plan::Plan;
+use cutover_scenarios::units::Weight;
+
+use crate::fact::{
+    BreachFact, Effect, FORMAT, Fact, Output, Record, RollbackCause, StepObservation,
+};
+use crate::phase::{Outcome, Phase};
+use crate::view::Command;
+
+/// A run as its journal tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// Id of the run.
+    pub run: String,
+    /// What is carried out.
+    pub plan: Plan,
+    /// A fault that the rehearsal adds to the target.
+    pub fault: Option<String>,
+    /// Where the run stands.
+    pub phase: Phase,
+    /// The step that was reached last.
+    pub step: Option<usize>,
+    /// The current step's weight was written and read back.
+    pub step_applied: bool,
+    /// What was applied and measured, for each step of the plan.
+    pub steps: Vec<StepRecord>,
+    /// The effect whose outcome is not known yet.
+    pub in_flight: Option<(u32, Effect)>,
+    /// Id of the next effect.
+    pub next_effect: u32,
+    /// What was asked for last.
+    pub set: Weight,
+    /// What was read back last; `None` while it is in doubt.
+    pub applied: Option<Weight>,
+    /// A write of a weight was ever begun, so there may be something to take back.
+    pub shifted: bool,
+    /// A person paused the run.
+    pub paused: bool,
+    /// A person asked for the current gate to open or the current hold to end.
+    pub advance: bool,
+    /// The evidence that broke an objective.
+    pub breach: Option<BreachFact>,
+    /// Why traffic goes back; set from the moment it was decided.
+    pub rollback: Option<RollbackCause>,
+    /// Failed attempts to write the rollback's weight.
+    pub failed_rollbacks: u32,
+    /// Where the parts of the stacks answer.
+    pub addresses: Vec<(String, String)>,
+    /// How the run ended.
+    pub outcome: Option<(Outcome, String)>,
+    /// The phase in which it ended.
+    pub ended_in: Option<Phase>,
+}
+
+/// What the journal knows of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StepRecord {
+    /// The weight that was read back.
+    pub applied: Option<Weight>,
+    /// What was measured; `None` until the step passed.
+    pub observed: Option<StepObservation>,
+}
+
+/// A journal that cannot have been written by this product.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ImpossibleFact {
+    /// The first record is not `run_created`.
+    #[error("the journal does not begin with `run_created`")]
+    NoBeginning,
+    /// The journal was written by a newer version.
+    #[error(
+        "the journal has format {0}, this version reads up to {FORMAT}; use the version that wrote it"
+    )]
+    NewerFormat(u32),
+    /// A record does not follow from the ones before it.
+    #[error("record {seq}: {problem}")]
+    OutOfOrder {
+        /// The record's number.
+        seq: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl State {
+    /// The state after the first record.
+    ///
+    /// # Errors
+    /// When the record does not begin a journal, or its format is newer than this version.
+    pub fn begin(record: &Record) -> Result<Self, ImpossibleFact> {
+        let Fact::RunCreated {
+            format,
+            run,
+            plan,
+            fault,
+        } = &record.fact
+        else {
+            return Err(ImpossibleFact::NoBeginning);
+        };
+        if *format > FORMAT {
+            return Err(ImpossibleFact::NewerFormat(*format));
+        }
+        Ok(State {
+            run: run.clone(),
+            steps: vec![StepRecord::default(); plan.steps.len()],
+            plan: plan.as_ref().clone(),
+            fault: fault.clone(),
+            phase: Phase::Inspect,
+            step: None,
+            step_applied: false,
+            in_flight: None,
+            next_effect: 0,
+            set: Weight::ZERO,
+            applied: None,
+            shifted: false,
+            paused: false,
+            advance: false,
+            breach: None,
+            rollback: None,
+            failed_rollbacks: 0,
+            addresses: Vec::new(),
+            outcome: None,
+            ended_in: None,
+        })
+    }
+
+    /// The state that a whole journal tells.
+    ///
+    /// # Errors
+    /// When a record cannot follow the ones before it.
+    pub fn replay(records: &[Record]) -> Result<Self, ImpossibleFact> {
+        let (first, rest) = records.split_first().ok_or(ImpossibleFact::NoBeginning)?;
+        let mut state = State::begin(first)?;
+        for (expected, record) in (first.seq + 1..).zip(rest) {
+            if record.seq != expected {
+                return Err(ImpossibleFact::OutOfOrder {
+                    seq: record.seq,
+                    problem: format!("expected number {expected}; records are missing"),
+                });
+            }
+            state
+                .apply(&record.fact)
+                .map_err(|problem| ImpossibleFact::OutOfOrder {
+                    seq: record.seq,
+                    problem,
+                })?;
+        }
+        Ok(state)
+    }
+
+    /// The one transition function: live running and recovery both go through it.
+    ///
+    /// # Errors
+    /// When the fact cannot follow the ones before it: a damaged journal, never a live run.
+    pub fn apply(&mut self, fact: &Fact) -> Result<(), String> {
+        if self.outcome.is_some() && !matches!(fact, Fact::DriverStarted { .. }) {
+            return Err("the run has ended, nothing may follow".to_owned());
+        }
+        match fact {
+            Fact::RunCreated { .. } => return Err("a second `run_created`".to_owned()),
+            Fact::DriverStarted { .. } => self.doubt_in_flight(),
+            Fact::Reobserved { applied } => self.applied = Some(*applied),
+            Fact::PhaseEntered { phase } => {
+                self.phase = *phase;
+                self.advance = false;
+            }
+            Fact::EffectStarted { id, effect } => self.start(*id, *effect)?,
+            Fact::EffectSucceeded { id, output } => {
+                let effect = self.finish(*id)?;
+                self.succeeded(effect, output);
+            }
+            Fact::EffectFailed { id, .. } => {
+                let effect = self.finish(*id)?;
+                if matches!(effect, Effect::SetWeight { .. }) && self.phase == Phase::Rollback {
+                    self.failed_rollbacks += 1;
+                }
+            }
+            Fact::StepReached { step } => {
+                if *step >= self.steps.len() {
+                    return Err(format!("the plan has no step {step}"));
+                }
+                self.step = Some(*step);
+                self.step_applied = false;
+                self.advance = false;
+            }
+            Fact::StepPassed { step, observed } => {
+                let entry = self
+                    .steps
+                    .get_mut(*step)
+                    .ok_or("a step that the plan lacks")?;
+                entry.observed = Some(*observed);
+                self.advance = false;
+            }
+            Fact::QualifyPassed => self.advance = false,
+            Fact::Commanded { command } => match command {
+                Command::Pause => self.paused = true,
+                Command::Continue => self.paused = false,
+                Command::Advance => self.advance = true,
+                // Asking decides: a crash right after must not forget it.
+                Command::Rollback => self.rollback = Some(RollbackCause::Asked),
+                Command::Interrupt => self.rollback = Some(RollbackCause::Signal),
+            },
+            Fact::Breached { breach } => self.breach = Some(breach.clone()),
+            Fact::RollbackDecided { cause } => self.rollback = Some(cause.clone()),
+            Fact::RunEnded { outcome, message } => {
+                self.outcome = Some((*outcome, message.clone()));
+                self.ended_in = Some(self.phase);
+                self.phase = Phase::Ended;
+            }
+        }
+        Ok(())
+    }
+
+    /// A new driver cannot know whether the old one's last effect happened; effects are
+    /// idempotent, so it is forgotten here and repeated when it is needed.
+    fn doubt_in_flight(&mut self) {
+        if let Some((_, Effect::SetWeight { .. })) = self.in_flight.take() {
+            self.applied = None;
+        }
+        self.step_applied = false;
+        self.paused = false;
+    }
+
+    fn start(&mut self, id: u32, effect: Effect) -> Result<(), String> {
+        if let Some((running, _)) = self.in_flight {
+            return Err(format!(
+                "effect {id} starts while effect {running} is under way"
+            ));
+        }
+        if id != self.next_effect {
+            return Err(format!("expected effect {}, found {id}", self.next_effect));
+        }
+        self.next_effect += 1;
+        self.in_flight = Some((id, effect));
+        if let Effect::SetWeight { weight } = effect {
+            self.set = weight;
+            self.applied = None;
+            self.shifted = true;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, id: u32) -> Result<Effect, String> {
+        match self.in_flight.take() {
+            Some((running, effect)) if running == id => Ok(effect),
+            Some((running, _)) => Err(format!(
+                "effect {id} ends while effect {running} is under way"
+            )),
+            None => Err(format!("effect {id} ends but never started")),
+        }
+    }
+
+    fn succeeded(&mut self, effect: Effect, output: &Output) {
+        match output {
+            Output::Addresses(addresses) => self.addresses.clone_from(addresses),
+            Output::Applied(weight) => {
+                self.applied = Some(*weight);
+                if self.phase == Phase::Shift
+                    && let (Effect::SetWeight { .. }, Some(step)) = (effect, self.step)
+                    && let Some(entry) = self.steps.get_mut(step)
+                {
+                    self.step_applied = true;
+                    entry.applied = Some(*weight);
+                    self.advance = false;
+                }
+            }
+            Output::Nothing | Output::Findings(_) => {}
+        }
+    }
+}
