@@ -291,7 +291,7 @@ impl Stacks for LocalStacks {
         let config = json!({
             "listen": self.edge.listen,
             "stack_header": STACK_HEADER,
-            "timeouts": { "response": format!("{}ms", self.edge.response_timeout.as_millis()) },
+            "timeouts": { "response_head": format!("{}ms", self.edge.response_timeout.as_millis()) },
             "upstreams": [
                 { "name": "source", "address": proxies[0], "weight": 1 },
                 { "name": "target", "address": proxies[1], "weight": 0 },

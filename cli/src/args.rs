@@ -1,0 +1,244 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use cutover_rehearsal::fault::FaultAt;
+
+use crate::exit;
+
+/// Moves a live service from Amazon ECS to Amazon EKS without its users noticing.
+///
+/// Shifts traffic in steps, watches the objectives of the plan all the while, and goes back by
+/// itself when the target gets worse.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cutover",
+    version,
+    after_help = exit::HELP,
+    after_long_help = long_help(),
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    /// Where runs and their journals live.
+    #[arg(long, global = true, value_name = "FOLDER", default_value = ".cutover")]
+    pub(crate) dir: PathBuf,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+fn long_help() -> String {
+    format!(
+        "Examples:\n  \
+           cutover demo                               the main job on this machine, in a minute\n  \
+           cutover demo --fault errors=20%@25         the same with a target that gets worse\n  \
+           cutover check plan.yaml                    only validate a plan\n  \
+           cutover migrate --plan plan.yaml           show everything a run would do\n  \
+           cutover migrate --plan plan.yaml --out p   save that, and later run exactly it:\n  \
+           cutover migrate p\n  \
+           cutover status                             where the latest run stands\n  \
+           cutover rollback                           take back a run whose driver was killed\n\n{}",
+        exit::HELP
+    )
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a plan, or show what it would do.
+    ///
+    /// On a terminal a screen shows the run, and going ahead asks first. Without one, each event
+    /// is a line on standard error and nothing prompts.
+    Migrate(Migrate),
+    /// Run the bundled plan on local stacks: real processes, real requests, about 40 seconds.
+    Demo(Demo),
+    /// Tell where a run stands, from its journal and from the live system.
+    Status(RunCommand),
+    /// Go on with a run whose driver was killed.
+    Resume(Resume),
+    /// Send all traffic of a run whose driver was killed back to the source.
+    Rollback(RunCommand),
+    /// End local stacks that killed runs left behind.
+    Cleanup(Cleanup),
+    /// Only validate a plan file.
+    Check(Check),
+    /// Print the JSON Schema of a file format.
+    Schema(Schema),
+    /// Print a bundled plan, to copy and change.
+    Example(Example),
+    /// Print completions for a shell.
+    Completions(Completions),
+    /// Print the manual page.
+    Man,
+}
+
+impl Command {
+    /// How the command was asked to print.
+    pub(crate) fn output(&self) -> Output {
+        match self {
+            Command::Migrate(migrate) => migrate.show.output,
+            Command::Demo(demo) => demo.show.output,
+            Command::Status(run) | Command::Rollback(run) => run.output,
+            Command::Resume(resume) => resume.show.output,
+            Command::Cleanup(cleanup) => cleanup.output,
+            Command::Check(check) => check.output,
+            Command::Schema(_) | Command::Example(_) | Command::Completions(_) | Command::Man => {
+                Output::Human
+            }
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// A plan (YAML), or a plan that was saved with --out.
+    #[arg(value_name = "PLAN")]
+    pub(crate) file: PathBuf,
+    /// Only show what the run would do; change nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// With --plan: save what was shown, to be run later exactly so.
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub(crate) out: Option<PathBuf>,
+    /// With --plan: exit with 2 when the plan shows changes.
+    #[arg(long, requires = "plan")]
+    pub(crate) detailed_exitcode: bool,
+    /// Go ahead without asking.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Make the target misbehave once its weight reaches a percentage: errors=20%@25,
+    /// latency=+300ms@50, crash@50, stall@10.
+    #[arg(long, value_name = "KIND@WEIGHT")]
+    pub(crate) fault: Option<FaultAt>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// One line per event instead of the screen.
+    #[arg(long)]
+    pub(crate) no_tui: bool,
+    /// What to print on standard output.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// A summary for people.
+    Human,
+    /// One JSON document at the end.
+    Json,
+    /// Each event as one line of JSON, as it happens, and the document as the last line.
+    Ndjson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunCommand {
+    /// Id of the run; the latest one if not given.
+    pub(crate) run: Option<String>,
+    /// What to print on standard output.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// Id of the run; the latest one if not given.
+    pub(crate) run: Option<String>,
+    /// Go ahead without asking.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cleanup {
+    /// Id of the run; all runs if not given.
+    pub(crate) run: Option<String>,
+    /// What to print on standard output.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// A plan (YAML).
+    #[arg(value_name = "PLAN")]
+    pub(crate) file: PathBuf,
+    /// What to print on standard output.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Which format.
+    #[arg(value_enum)]
+    pub(crate) format: SchemaOf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Plan files.
+    Plan,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Example {
+    /// Name of the plan.
+    #[arg(default_value = "demo")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// A mistake, or a request for help or version.
+pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(arguments)
+}
+
+/// The command as a value, for completions and the manual page.
+pub(crate) fn command() -> clap::Command {
+    Arguments::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_fault_is_refused_with_the_right_form() {
+        let typed = ["cutover", "demo", "--fault", "errors=20%"]
+            .map(OsString::from)
+            .to_vec();
+        let error = parse(typed).unwrap_err().to_string();
+        assert!(
+            error.contains("no `@WEIGHT`") && error.contains("errors=20%@25"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! `cutover migrate`: runs a plan, or shows what it would do.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cutover_engine::folder::Home;
+use cutover_engine::preview::{Preview, preview};
+use cutover_rehearsal::local::{LocalShifter, LocalStacks};
+use cutover_scenarios::load;
+use cutover_scenarios::plan::Plan;
+
+use super::saved_plan::{self, SavedPlan};
+use crate::args::{Migrate, Output};
+use crate::console;
+use crate::exit::{Exit, Failure};
+use crate::output::preview as told;
+use crate::run::{self, New};
+
+pub(super) fn run(home: &Home, migrate: &Migrate) -> Result<Exit, Failure> {
+    let text = load::text(&migrate.file).map_err(|error| Failure::chain(&error))?;
+    if saved_plan::is_saved(&text) {
+        return run_saved(home, migrate, &text);
+    }
+    let plan = load::plan(&migrate.file)
+        .map_err(|error| Failure::chain(&error))?
+        .plan;
+    let shown = show(home, &plan);
+    if migrate.plan {
+        return only_show(home, migrate, plan, text, &shown);
+    }
+    go_ahead(home, migrate, plan, &shown)
+}
+
+fn run_saved(home: &Home, migrate: &Migrate, text: &str) -> Result<Exit, Failure> {
+    if migrate.plan {
+        return Err(Failure::error(format!(
+            "{}: this is a saved plan already; run it with `cutover migrate {}`",
+            migrate.file.display(),
+            migrate.file.display()
+        )));
+    }
+    let saved = SavedPlan::read(&migrate.file, text)?;
+    saved.check_fresh(home)?;
+    go_ahead(home, migrate, saved.plan, &saved.preview)
+}
+
+fn only_show(
+    home: &Home,
+    migrate: &Migrate,
+    plan: Plan,
+    text: String,
+    shown: &Preview,
+) -> Result<Exit, Failure> {
+    match migrate.output() {
+        Output::Human => console::data(&told::text(shown)),
+        Output::Json => console::data(&format!("{:#}", serde_json::json!(shown))),
+        Output::Ndjson => console::data(&serde_json::json!(shown).to_string()),
+    }
+    if let Some(out) = &migrate.out {
+        SavedPlan::new(home, &migrate.file, text, plan, shown.clone())?.write(out)?;
+        console::note(&format!(
+            "saved; run exactly this with: cutover migrate {}",
+            out.display()
+        ));
+    }
+    let changes = shown.phases.iter().any(|phase| !phase.changes.is_empty());
+    Ok(if migrate.detailed_exitcode && changes {
+        Exit::Changes
+    } else {
+        Exit::Done
+    })
+}
+
+fn go_ahead(home: &Home, migrate: &Migrate, plan: Plan, shown: &Preview) -> Result<Exit, Failure> {
+    if console::attended() && !migrate.yes {
+        console::note(&told::text(shown));
+        if !console::confirm("Go ahead?") {
+            console::note("nothing was changed");
+            return Ok(Exit::Done);
+        }
+    }
+    super::runtime()?.block_on(run::start(home, New { plan, fault: None }, &migrate.show))
+}
+
+/// What the run would do. The ports are asked for words only; nothing is started.
+fn show(home: &Home, plan: &Plan) -> Preview {
+    let shifter = Arc::new(LocalShifter::new(None));
+    let folder = home.path().join("runs/NEW");
+    let stacks = LocalStacks::new(plan, &folder, Path::new("cutover").into(), shifter.clone());
+    preview(plan, &stacks, shifter.as_ref())
+}
+
+impl Migrate {
+    fn output(&self) -> Output {
+        self.show.output
+    }
+}

@@ -1,0 +1,44 @@
+//! One file a subcommand.
+
+use cutover_engine::folder::Home;
+
+use crate::args::{Arguments, Command};
+use crate::exit::{Exit, Failure};
+
+mod check;
+mod cleanup;
+mod demo;
+mod migrate;
+mod print;
+mod resume;
+mod rollback;
+mod saved_plan;
+mod status;
+mod taken_over;
+
+/// Carries out what was typed.
+pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let home = Home::new(arguments.dir);
+    match arguments.command {
+        Command::Migrate(migrate) => migrate::run(&home, &migrate),
+        Command::Demo(demo) => demo::run(&home, demo),
+        Command::Status(status) => status::run(&home, &status),
+        Command::Resume(resume) => resume::run(&home, &resume),
+        Command::Rollback(rollback) => rollback::run(&home, &rollback),
+        Command::Cleanup(cleanup) => cleanup::run(&home, &cleanup),
+        Command::Check(check) => check::run(&check),
+        Command::Schema(schema) => Ok(print::schema(&schema)),
+        Command::Example(example) => print::example(&example),
+        Command::Completions(completions) => Ok(print::completions(&completions)),
+        Command::Man => print::man(),
+    }
+}
+
+/// The runtime of the driver. Load and proxies have threads of their own; the driver waits.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::error(format!("could not start the runtime: {error}")))
+}

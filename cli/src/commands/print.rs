@@ -1,0 +1,46 @@
+//! Subcommands that only print.
+
+use cutover_scenarios::{library, schema};
+
+use crate::args::{self, Completions, Example, Schema, SchemaOf};
+use crate::console;
+use crate::exit::{Exit, Failure};
+
+pub(super) fn schema(asked: &Schema) -> Exit {
+    let SchemaOf::Plan = asked.format;
+    console::data(&format!("{:#}", schema::plan()));
+    Exit::Done
+}
+
+pub(super) fn example(asked: &Example) -> Result<Exit, Failure> {
+    match library::plan(&asked.name) {
+        Some(text) => {
+            console::data(text.trim_end());
+            Ok(Exit::Done)
+        }
+        None => {
+            let known: Vec<_> = library::names().collect();
+            Err(Failure::error(format!(
+                "no bundled plan `{}`; there is {}",
+                asked.name,
+                known.join(", ")
+            )))
+        }
+    }
+}
+
+pub(super) fn completions(asked: &Completions) -> Exit {
+    let mut text = Vec::new();
+    clap_complete::generate(asked.shell, &mut args::command(), "cutover", &mut text);
+    console::data(String::from_utf8_lossy(&text).trim_end());
+    Exit::Done
+}
+
+pub(super) fn man() -> Result<Exit, Failure> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(args::command())
+        .render(&mut text)
+        .map_err(|error| Failure::error(format!("could not write the manual page: {error}")))?;
+    console::data(String::from_utf8_lossy(&text).trim_end());
+    Ok(Exit::Done)
+}

@@ -1,0 +1,42 @@
+//! `cutover resume`: goes on with a run whose driver was killed.
+
+use cutover_engine::folder::Home;
+use cutover_engine::runner::Start;
+
+use super::taken_over::{self, Found};
+use crate::args::Resume;
+use crate::console;
+use crate::exit::{Exit, Failure};
+use crate::run;
+
+pub(super) fn run(home: &Home, resume: &Resume) -> Result<Exit, Failure> {
+    super::runtime()?.block_on(async {
+        let mut found = match taken_over::find(home, resume.run.as_deref()).await? {
+            Found::Run(found) => found,
+            Found::Ended(outcome, message) => {
+                console::note(&format!("the run has ended: {outcome}: {message}"));
+                return Ok(Exit::Done);
+            }
+        };
+        let state = &found.driven.state;
+        console::note(&format!(
+            "run {} stopped in phase {}; the journal set the target's weight to {}, the edge has {}",
+            state.run, state.phase, state.set, found.live
+        ));
+        let what = match (&state.rollback, state.step) {
+            (Some(_), _) => "finish the rollback".to_owned(),
+            (None, Some(step)) => format!(
+                "write {} again and hold it anew",
+                state.plan.steps.get(step).map_or_else(String::new, |step| step.weight.to_string())
+            ),
+            (None, None) => format!("begin phase {} anew", state.phase),
+        };
+        if console::attended() && !resume.yes && !console::confirm(&format!("Go on: {what}?")) {
+            found.driven.stacks.leave_running().await;
+            console::note("nothing was changed");
+            return Ok(Exit::Done);
+        }
+        run::take_over(&mut found.driven.journal, &mut found.driven.state, &found.driven.clock)?;
+        run::drive(found.driven, Start::Resume(found.live), &resume.show).await
+    })
+}

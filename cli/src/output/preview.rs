@@ -1,0 +1,44 @@
+//! A preview, told to people.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use cutover_engine::narrate::seconds;
+use cutover_engine::preview::Preview;
+
+/// Everything a run would do, phase by phase: `+` changes something, `.` only looks.
+pub(crate) fn text(preview: &Preview) -> String {
+    let mut out = String::new();
+    let changes: usize = preview.phases.iter().map(|phase| phase.changes.len()).sum();
+    let _ = writeln!(
+        out,
+        "Plan `{}` would make {changes} changes:\n",
+        preview.plan
+    );
+    for phase in &preview.phases {
+        let _ = writeln!(out, "{}", phase.phase);
+        for change in &phase.changes {
+            let _ = writeln!(out, "  + {change}");
+        }
+        for watch in &phase.watches {
+            let _ = writeln!(out, "  . {watch}");
+        }
+    }
+    let _ = writeln!(
+        out,
+        "\nDuration: at least {}",
+        seconds(Duration::from_secs_f64(preview.estimated_s))
+    );
+    for gate in &preview.gates {
+        let _ = writeln!(out, "  gate at {gate}");
+    }
+    for guard in &preview.guards {
+        let _ = writeln!(out, "Guard: {guard}");
+    }
+    let irreversible = match preview.irreversible.as_slice() {
+        [] => "nothing; every step can be taken back".to_owned(),
+        points => points.join("; "),
+    };
+    let _ = write!(out, "Irreversible: {irreversible}");
+    out
+}
