@@ -109,6 +109,13 @@ pub enum Fact {
         /// The evidence.
         breach: BreachFact,
     },
+    /// An objective was broken, and the source breaks it too: going back would not help. The run
+    /// holds, and evidence is gathered anew, since what hurts both stacks says nothing of the
+    /// target.
+    BreachShared {
+        /// The evidence.
+        breach: BreachFact,
+    },
     /// Traffic is to go back to the source.
     RollbackDecided {
         /// Why.

@@ -136,17 +136,10 @@ impl Machine {
                 .map(|_| "the next attempt to roll back".to_owned());
         }
         if let Some(breach) = &self.state.breach {
-            return Some(if breach.source_breaks_too {
-                format!(
-                    "a person: the source breaks `{}` too, going back would not help",
-                    breach.objective
-                )
-            } else {
-                format!(
-                    "a person: `{}` is broken and the plan says hold",
-                    breach.objective
-                )
-            });
+            return Some(format!(
+                "a person: `{}` is broken and the plan says hold",
+                breach.objective
+            ));
         }
         if self.state.paused {
             return Some("a person to continue (paused)".to_owned());
@@ -344,6 +337,15 @@ impl Machine {
         if self.state.breach.is_none()
             && let Some(breach) = &assessment.breach
         {
+            if breach.source_breaks_too {
+                // What hurts both stacks (a dependency, a stalled machine) is no reason to leave
+                // the target, and no time to advance either.
+                self.emit(Fact::BreachShared {
+                    breach: breach.clone(),
+                });
+                self.spent = Duration::ZERO;
+                return;
+            }
             self.emit(Fact::Breached {
                 breach: breach.clone(),
             });
@@ -356,12 +358,7 @@ impl Machine {
             && !self.attended
             && self.state.in_flight.is_none()
         {
-            let reason = if breach.source_breaks_too {
-                "the source breaks it too, so going back would not help"
-            } else {
-                "the plan says hold"
-            };
-            let message = format!("`{}` is broken; {reason}", breach.objective);
+            let message = format!("`{}` is broken and the plan says hold", breach.objective);
             self.end(Outcome::Held, message);
         }
     }

@@ -52,14 +52,9 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
         ),
         Fact::Commanded { command } => (Level::Warn, asked(*command).to_owned()),
         Fact::Breached { breach } => {
-            let also = if breach.source_breaks_too {
-                " The source breaks it too."
-            } else {
-                ""
-            };
             let text = format!(
                 "BREACH: `{}` refuted at {} after {} bad requests, {} after the first \
-                 (log evidence {:.1}, {:.1} needed).{also}",
+                 (log evidence {:.1}, {:.1} needed)",
                 breach.guard,
                 breach.at_weight,
                 breach.bad_requests,
@@ -68,6 +63,13 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
                 breach.threshold,
             );
             (Level::Bad, text)
+        }
+        Fact::BreachShared { breach } => {
+            let text = format!(
+                "`{}` is broken on the source too: going back would not help; the hold begins anew",
+                breach.guard
+            );
+            (Level::Warn, text)
         }
         Fact::RollbackDecided { cause } => (Level::Bad, going_back(cause)),
         Fact::RunEnded { outcome, message } => {

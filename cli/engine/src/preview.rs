@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate;
 use crate::ports::{Shifter, Stacks};
+use crate::verdict::Judge;
 
 /// Everything a run would change, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +23,9 @@ pub struct Preview {
     pub gates: Vec<String>,
     /// What cannot be taken back; empty when everything can.
     pub irreversible: Vec<String>,
-    /// What ends the run early, and where that leads.
+    /// The requests that the run sends, and where to.
+    pub load: Vec<String>,
+    /// What must hold, and what its breach leads to.
     pub guards: Vec<String>,
 }
 
@@ -94,6 +97,7 @@ pub fn preview(plan: &Plan, stacks: &dyn Stacks, shifter: &dyn Shifter) -> Previ
             .map(|(weight, gate)| format!("{weight}: {}", gate_cost(gate)))
             .collect(),
         irreversible: Vec::new(),
+        load: load(plan),
         guards: guards(plan, shifter),
     }
 }
@@ -107,15 +111,32 @@ fn phase(name: &str, watches: Vec<String>, changes: Vec<String>) -> PreviewPhase
 }
 
 fn qualify(plan: &Plan) -> String {
-    if plan.load.paired > 0.0 {
-        format!(
-            "send {} pairs a second to both stacks for {}; the target's weight stays at 0 %",
-            plan.load.paired,
-            text(plan.qualify)
-        )
-    } else {
-        format!("wait {} (no paired load in the plan)", text(plan.qualify))
+    format!(
+        "watch both stacks under the load for {}; the target's weight stays at 0 %",
+        text(plan.qualify)
+    )
+}
+
+fn load(plan: &Plan) -> Vec<String> {
+    let load = &plan.load;
+    let kinds: Vec<_> = load
+        .requests
+        .iter()
+        .map(|request| format!("{} {}", request.method, request.path))
+        .collect();
+    let mut lines = vec![format!(
+        "{} requests a second through the edge, Host `{}`: {}",
+        load.rate,
+        load.host,
+        kinds.join(", ")
+    )];
+    if load.paired > 0.0 {
+        lines.push(format!(
+            "{} pairs a second, the same request to each stack",
+            load.paired
+        ));
     }
+    lines
 }
 
 fn gate_cost(gate: &Gate) -> String {
@@ -123,11 +144,14 @@ fn gate_cost(gate: &Gate) -> String {
 }
 
 fn guards(plan: &Plan, shifter: &dyn Shifter) -> Vec<String> {
-    let mut lines = vec![format!(
-        "objectives are watched from the first request on; a false rollback over the whole run has \
-         a chance of at most {} %",
-        plan.alpha * 100.0
-    )];
+    let judge = Judge::new(&plan.objectives, plan.alpha);
+    let mut lines: Vec<String> = judge.guards().map(|guard| guard.name).collect();
+    lines.push(format!(
+        "all watched from the first request on; over the whole run a false rollback has a chance \
+         of at most {} %, split evenly over these {}",
+        plan.alpha * 100.0,
+        lines.len()
+    ));
     lines.push(match plan.on_breach {
         OnBreach::Rollback => format!(
             "a breach sends all traffic back to the source: {}",

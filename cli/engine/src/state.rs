@@ -202,6 +202,7 @@ impl State {
                 Command::Rollback => self.rollback = Some(RollbackCause::Asked),
                 Command::Interrupt => self.rollback = Some(RollbackCause::Signal),
             },
+            Fact::BreachShared { .. } => {}
             Fact::Breached { breach } => self.breach = Some(breach.clone()),
             Fact::RollbackDecided { cause } => self.rollback = Some(cause.clone()),
             Fact::RunEnded { outcome, message } => {

@@ -32,6 +32,9 @@ pub(crate) fn text(preview: &Preview) -> String {
     for gate in &preview.gates {
         let _ = writeln!(out, "  gate at {gate}");
     }
+    for load in &preview.load {
+        let _ = writeln!(out, "Load: {load}");
+    }
     for guard in &preview.guards {
         let _ = writeln!(out, "Guard: {guard}");
     }

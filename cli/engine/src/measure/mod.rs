@@ -52,6 +52,8 @@ const KEPT_BAD: usize = 4096;
 pub struct Measure {
     judge: Judge,
     objectives: Vec<Objective>,
+    alpha: f64,
+    weight: Weight,
     mark: u32,
     seen: StepObservation,
     target_answers: u64,
@@ -81,6 +83,8 @@ impl Measure {
         Measure {
             judge: Judge::new(objectives, alpha),
             objectives: objectives.to_vec(),
+            alpha,
+            weight: Weight::ZERO,
             mark: NO_MARK,
             seen: StepObservation::default(),
             target_answers: 0,
@@ -98,9 +102,17 @@ impl Measure {
     pub fn begin_segment(&mut self, mark: u32, weight: Weight) {
         self.flush();
         self.mark = mark;
+        self.weight = weight;
         self.seen = StepObservation::default();
         self.target_answers = 0;
         self.judge.begin_segment(weight.fraction());
+    }
+
+    /// Evidence is gathered anew: what there was had a cause that both stacks share.
+    pub fn forget_evidence(&mut self) {
+        self.gathering = [None, None];
+        self.judge = Judge::new(&self.objectives, self.alpha);
+        self.judge.begin_segment(self.weight.fraction());
     }
 
     /// Takes a sample in.

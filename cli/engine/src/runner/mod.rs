@@ -300,6 +300,7 @@ impl Runner {
             Fact::PhaseEntered {
                 phase: Phase::Qualify,
             } => self.begin_segment(Weight::ZERO),
+            Fact::BreachShared { .. } => self.measure.forget_evidence(),
             Fact::Breached { breach } => {
                 self.first_bad_at = Some(now.elapsed.saturating_sub(breach.detected_after));
             }
