@@ -169,6 +169,7 @@ impl Exchange {
             upload: None,
             guard,
             size,
+            is_broken: false,
         };
         if upload.is_done() {
             self.context.core.give_buffer(upload.into_buffer());

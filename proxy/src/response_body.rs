@@ -32,6 +32,8 @@ pub(crate) struct Transfer {
     pub(crate) upload: Option<Upload>,
     pub(crate) guard: RequestGuard,
     pub(crate) size: Option<u64>,
+    /// It broke off; the client is told at the next look.
+    pub(crate) is_broken: bool,
 }
 
 impl Transfer {
@@ -49,6 +51,9 @@ impl Transfer {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cause>>> {
+        if self.is_broken {
+            return Poll::Ready(Some(Err(Cause::UpstreamBodyInvalid)));
+        }
         let Some(connection) = &mut self.connection else {
             return Poll::Ready(None);
         };
@@ -81,23 +86,28 @@ impl Transfer {
                     return Poll::Ready(None);
                 }
                 Ok(Piece::More) => {}
-                Err(_) => return self.broken(),
+                Err(_) => return self.broken(cx),
             }
             match ready!(connection.poll_read(cx, self.decoder.wanted())) {
                 Ok(0) if self.decoder.end_of_stream().is_ok() => {
                     self.keep_alive = false;
                 }
                 Ok(1..) => guard.touch(),
-                Ok(0) | Err(_) => return self.broken(),
+                Ok(0) | Err(_) => return self.broken(cx),
             }
         }
     }
 
     /// The client must see that the response is not whole, so its connection is cut.
-    fn broken(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cause>>> {
+    ///
+    /// Not at once: on an error hyper drops what it has not yet written, be it the head. Whenever
+    /// a body has nothing to give hyper writes first, so the error waits for the next look.
+    fn broken(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cause>>> {
         self.connection = None;
+        self.is_broken = true;
         self.guard.fail(Cause::UpstreamBodyInvalid);
-        Poll::Ready(Some(Err(Cause::UpstreamBodyInvalid)))
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -130,7 +140,9 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             ResponseBody::Whole(bytes, _) => bytes.is_none(),
-            ResponseBody::Streamed(transfer) => transfer.connection.is_none(),
+            ResponseBody::Streamed(transfer) => {
+                transfer.connection.is_none() && !transfer.is_broken
+            }
         }
     }
 

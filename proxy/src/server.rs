@@ -27,7 +27,8 @@ use crate::upload::Upload;
 use crate::upstream::request_head::{self, Client};
 use crate::watch::{Waiting, Watch};
 
-/// Largest request head: more is answered with 431.
+/// Largest request head: more is answered with 431. hyper looks at it after each read, so that a
+/// head of up to twice the size passes when it arrives at once.
 const MAX_HEAD: usize = 32 * 1024;
 /// Pause after a failed accept, such as when file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
