@@ -40,6 +40,11 @@ pub(crate) fn colour() -> bool {
     io::stderr().is_terminal() && !no_colour()
 }
 
+/// The same for data.
+pub(crate) fn data_colour() -> bool {
+    io::stdout().is_terminal() && !no_colour()
+}
+
 /// Whether `NO_COLOR` asks for no colours.
 pub(crate) fn no_colour() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

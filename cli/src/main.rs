@@ -50,18 +50,19 @@ fn drive(arguments: Vec<OsString>) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are data; a mistake is not.
-            let text = if console::colour() {
-                error.render().ansi().to_string()
+            let (colour, print, exit): (_, fn(&str), _) = if error.use_stderr() {
+                (console::colour(), console::note, exit::Exit::Error)
             } else {
-                error.render().to_string()
+                (console::data_colour(), console::data, exit::Exit::Done)
             };
-            return if error.use_stderr() {
-                console::note(text.trim_end());
-                exit::Exit::Error.into()
+            let text = error.render();
+            let text = if colour {
+                text.ansi().to_string()
             } else {
-                console::data(text.trim_end());
-                exit::Exit::Done.into()
+                text.to_string()
             };
+            print(text.trim_end());
+            return exit.into();
         }
     };
     let json = arguments.command.output() == args::Output::Json;

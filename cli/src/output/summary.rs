@@ -14,11 +14,13 @@ pub(super) fn text(report: &RunReport, latencies: &[ArmLatency]) -> String {
         "{} ({}): {}",
         report.outcome, report.run, report.message
     );
-    let _ = writeln!(
-        out,
-        "{} requests through the edge in {:.1} s, {} failed",
-        report.requests, report.duration_s, report.failed_requests
-    );
+    if report.requests > 0 {
+        let _ = writeln!(
+            out,
+            "{} requests through the edge in {:.1} s, {} failed",
+            report.requests, report.duration_s, report.failed_requests
+        );
+    }
     if !report.steps.is_empty() {
         let _ = writeln!(
             out,

@@ -21,7 +21,7 @@ use cutover_engine::state::State;
 use cutover_engine::view::RunView;
 use cutover_rehearsal::fault::FaultAt;
 use cutover_rehearsal::local::{LocalShifter, LocalStacks};
-use cutover_scenarios::plan::Plan;
+use cutover_scenarios::plan::{Gate, Plan};
 use tokio::sync::{mpsc, watch};
 
 use crate::args::{Output, Show};
@@ -57,6 +57,7 @@ pub(crate) struct Driven {
 
 /// Makes a run and drives it to its end.
 pub(crate) async fn start(home: &Home, new: New, show: &Show) -> Result<Exit, Failure> {
+    refuse_gates_that_nobody_can_open(&new.plan, on_screen(show))?;
     let id = run_id(&new.plan.name, clock::wall(), std::process::id());
     let lock = take_lock(home, &new.plan.name, &id)?;
     let folder = home
@@ -86,6 +87,32 @@ pub(crate) async fn start(home: &Home, new: New, show: &Show) -> Result<Exit, Fa
         lock,
     };
     drive(driven, Start::Fresh, show).await
+}
+
+/// Whether the run is shown on the terminal screen, where a person can answer.
+fn on_screen(show: &Show) -> bool {
+    show.output == Output::Human && !show.no_tui && console::attended()
+}
+
+/// Manual gates are opened on the screen; without one the run would wait for ever.
+fn refuse_gates_that_nobody_can_open(plan: &Plan, screen: bool) -> Result<(), Failure> {
+    let manual: Vec<_> = plan
+        .steps
+        .iter()
+        .filter(|step| step.gate == Some(Gate::Manual))
+        .map(|step| step.weight.to_string())
+        .collect();
+    if screen || manual.is_empty() {
+        return Ok(());
+    }
+    Err(Failure {
+        message: format!(
+            "the plan has manual gates (before {}), and nobody can open them without the screen; \
+             run it on a terminal, or give the steps no gate or a `window`; nothing was touched",
+            manual.join(", ")
+        ),
+        exit: Exit::PreflightFailed,
+    })
 }
 
 /// Takes the lock of a plan for a run of this process.
@@ -128,7 +155,7 @@ pub(crate) fn local_ports(
     folder: &RunFolder,
     fault: Option<FaultAt>,
 ) -> Result<(Arc<LocalStacks>, Arc<LocalShifter>), Failure> {
-    let program = this_program()?;
+    let program = PathBuf::from(THIS_PROGRAM);
     let shifter = Arc::new(LocalShifter::new(fault));
     let path = std::path::absolute(folder.path())
         .map_err(|error| Failure::error(format!("{}: {error}", folder.path().display())))?;
@@ -153,7 +180,7 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
         shifter,
         lock,
     } = driven;
-    let screen = show.output == Output::Human && !show.no_tui && console::attended();
+    let screen = on_screen(show);
     let taking_back = matches!(start, Start::Rollback(_));
     let latencies = LatencyReport::default();
     let load = (!taking_back)
@@ -278,12 +305,9 @@ async fn tell(
     }
 }
 
-/// The file that this very program was started from; it stays the same when the file is replaced
-/// or removed while the run goes on.
-fn this_program() -> Result<PathBuf, Failure> {
-    std::env::current_exe()
-        .map_err(|error| Failure::error(format!("could not find this program's file: {error}")))
-}
+/// The file that this very program was started from: proc(5) keeps it, also when it is replaced or
+/// removed while the run goes on, so that all processes of a run are of one version.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 pub(crate) fn host() -> String {
     nix::unistd::gethostname()

@@ -186,3 +186,80 @@ fn last_words(log: &Path) -> String {
         lines => lines[lines.len().saturating_sub(3)..].join(" / "),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeping(folder: &Path) -> Process {
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let address = "127.0.0.1:1".parse().unwrap();
+        let registration = Registration::of(child.id(), "edge", address, address).unwrap();
+        let state_file = state_file(folder, "edge");
+        registration.write(&state_file).unwrap();
+        Process {
+            registration,
+            state_file,
+            child: Some(child),
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_forgotten_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let process = sleeping(folder.path());
+        let registration = process.registration.clone();
+        assert!(registration.is_alive());
+        drop(process);
+        assert!(!registration.is_alive());
+        assert!(Process::adopt(folder.path(), "edge").is_none());
+    }
+
+    #[test]
+    fn a_driver_that_panics_leaves_no_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let process = sleeping(folder.path());
+        let registration = process.registration.clone();
+        let panicked = std::thread::spawn(move || {
+            let _held = process;
+            panic!("on purpose");
+        });
+        assert!(panicked.join().is_err());
+        assert!(!registration.is_alive());
+    }
+
+    #[tokio::test]
+    async fn an_adopted_process_ends_when_asked_and_is_not_ended_when_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = sleeping(folder.path());
+        let adopted = Process::adopt(folder.path(), "edge").unwrap();
+        drop(adopted);
+        assert!(process.runs());
+        let registration = process.registration.clone();
+        process.end().await;
+        assert!(!registration.is_alive());
+    }
+
+    #[tokio::test]
+    async fn a_process_that_ends_at_once_is_an_error_with_its_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = Recipe {
+            name: "edge",
+            program: "/bin/sh".into(),
+            called: "sh",
+            arguments: vec![
+                "-c".to_owned(),
+                "echo the port is taken >&2; exit 1".to_owned(),
+            ],
+        };
+        let error = Process::start(folder.path(), &recipe)
+            .await
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("could not start edge") && error.contains("the port is taken"),
+            "{error}"
+        );
+    }
+}

@@ -29,7 +29,19 @@ impl Registration {
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn of_this_process(name: &str, listen: SocketAddr, admin: SocketAddr) -> io::Result<Self> {
-        let pid = std::process::id();
+        Self::of(std::process::id(), name, listen, admin)
+    }
+
+    /// A running process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(super) fn of(
+        pid: u32,
+        name: &str,
+        listen: SocketAddr,
+        admin: SocketAddr,
+    ) -> io::Result<Self> {
         let start_ticks = start_ticks(pid)
             .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has no start time")))?;
         Ok(Registration {
