@@ -28,13 +28,15 @@ pub enum Cause {
     ClientGone,
     /// A request head did not arrive in time.
     ClientHeadTimeout,
+    /// The client paused for too long within its body, before there was a response.
+    ClientBodyTimeout,
     /// No byte of a body moved for too long.
     TransferTimeout,
 }
 
 impl Cause {
     /// Every cause, in the order of their discriminants.
-    pub const ALL: [Cause; 16] = [
+    pub const ALL: [Cause; 17] = [
         Cause::HostInvalid,
         Cause::FramingInvalid,
         Cause::TransferEncodingUnsupported,
@@ -50,6 +52,7 @@ impl Cause {
         Cause::UpstreamBodyInvalid,
         Cause::ClientGone,
         Cause::ClientHeadTimeout,
+        Cause::ClientBodyTimeout,
         Cause::TransferTimeout,
     ];
 
@@ -72,6 +75,7 @@ impl Cause {
             Cause::UpstreamBodyInvalid => "upstream_body_invalid",
             Cause::ClientGone => "client_gone",
             Cause::ClientHeadTimeout => "client_head_timeout",
+            Cause::ClientBodyTimeout => "client_body_timeout",
             Cause::TransferTimeout => "transfer_timeout",
         }
     }
@@ -88,7 +92,9 @@ impl Cause {
             Cause::UpstreamConnectTimeout | Cause::UpstreamTimeout | Cause::TransferTimeout => {
                 StatusCode::GATEWAY_TIMEOUT
             }
-            Cause::ClientHeadTimeout | Cause::ClientGone => StatusCode::REQUEST_TIMEOUT,
+            Cause::ClientHeadTimeout | Cause::ClientBodyTimeout | Cause::ClientGone => {
+                StatusCode::REQUEST_TIMEOUT
+            }
             _ => StatusCode::BAD_GATEWAY,
         }
     }

@@ -134,7 +134,13 @@ impl Exchange {
                     return Poll::Ready(Err(Failure::Answer(Cause::UpstreamClosed)));
                 }
                 Poll::Pending if watch.is_expired() => {
-                    return Poll::Ready(Err(Failure::Answer(Cause::UpstreamTimeout)));
+                    // An upstream cannot answer before it has the request.
+                    let cause = if upload.awaits_client() {
+                        Cause::ClientBodyTimeout
+                    } else {
+                        Cause::UpstreamTimeout
+                    };
+                    return Poll::Ready(Err(Failure::Answer(cause)));
                 }
                 Poll::Pending => return Poll::Pending,
             }

@@ -55,6 +55,11 @@ impl Upload {
         self.body_done && self.pending.is_empty() && self.head_sent == self.head.len()
     }
 
+    /// Everything that came is sent, and the client has not sent all of its body.
+    pub(crate) fn awaits_client(&self) -> bool {
+        !self.body_done && self.pending.is_empty() && self.head_sent == self.head.len()
+    }
+
     /// Begins anew on a fresh connection, if nothing of the body was consumed.
     pub(crate) fn rewind(&mut self) -> bool {
         if !self.body_polled {

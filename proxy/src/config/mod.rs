@@ -68,7 +68,8 @@ pub struct Upstream {
 pub struct Timeouts {
     /// Until an upstream accepts a connection; 5 s.
     pub connect: Duration,
-    /// Between the last request byte sent and the end of the response head; 60 s.
+    /// Between the last request byte sent and the end of the response head; 60 s. Also how long
+    /// a client may pause within its body while there is no response.
     pub response_head: Duration,
     /// Between the first and the last byte of a request head; 15 s.
     pub client_head: Duration,

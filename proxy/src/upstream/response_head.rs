@@ -1,5 +1,8 @@
 //! Reading a response head and deciding how its body is framed (RFC 9112 §4 and §6.3).
 
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
@@ -54,40 +57,40 @@ fn parse_one(received: &mut BytesMut, method: &Method) -> Result<Option<Response
     if received.is_empty() {
         return Ok(None);
     }
-    // Offsets instead of slices, because the bytes are split off once the length is known.
-    let mut ranges = [(0, 0, 0, 0); MAX_FIELDS];
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut response = httparse::Response::new(&mut fields);
-    let length = match response.parse(received) {
+    // Left uninitialised: clearing room for every possible field costs more than parsing a few.
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let outcome = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        received,
+        &mut fields,
+    );
+    let length = match outcome {
         Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD => length,
         Ok(httparse::Status::Partial) if received.len() <= MAX_HEAD => return Ok(None),
         _ => return Err(Invalid),
     };
-    let base = received.as_ptr() as usize;
+    // Offsets instead of slices, because the bytes are split off once the length is known.
+    let mut spans = [(Span::default(), Span::default()); MAX_FIELDS];
     let count = response.headers.len();
-    for (range, field) in ranges.iter_mut().zip(response.headers.iter()) {
-        let name = field.name.as_ptr() as usize - base;
-        let value = field.value.as_ptr() as usize - base;
-        *range = (
-            name,
-            name + field.name.len(),
-            value,
-            value + field.value.len(),
+    for (span, field) in spans.iter_mut().zip(response.headers.iter()) {
+        *span = (
+            Span::of(field.name.as_bytes(), received)?,
+            Span::of(field.value, received)?,
         );
     }
+    let spans = &spans[..count];
     let status = StatusCode::from_u16(response.code.unwrap_or(0)).map_err(|_| Invalid)?;
     let is_http11 = response.version == Some(1);
     let head = received.split_to(length).freeze();
 
     let mut nominated = Nominated::default();
     let mut keep_alive = is_http11;
-    for &(n0, n1, v0, v1) in &ranges[..count] {
-        if head[n0..n1].eq_ignore_ascii_case(b"connection") {
-            nominated.add(&head[v0..v1]);
-            for token in head[v0..v1]
-                .split(|byte| *byte == b',')
-                .map(<[u8]>::trim_ascii)
-            {
+    for (name, value) in spans {
+        if head[name.range()].eq_ignore_ascii_case(b"connection") {
+            let value = &head[value.range()];
+            nominated.add(value);
+            for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
                 if token.eq_ignore_ascii_case(b"close") {
                     keep_alive = false;
                 } else if token.eq_ignore_ascii_case(b"keep-alive") && !is_http11 {
@@ -100,9 +103,10 @@ fn parse_one(received: &mut BytesMut, method: &Method) -> Result<Option<Response
     let mut length = None;
     let mut chunked = None;
     let mut upgrade = None;
-    for &(n0, n1, v0, v1) in &ranges[..count] {
-        let name = HeaderName::from_bytes(&head[n0..n1]).map_err(|_| Invalid)?;
-        let value = HeaderValue::from_maybe_shared(head.slice(v0..v1)).map_err(|_| Invalid)?;
+    for (name, value) in spans {
+        let name = HeaderName::from_bytes(&head[name.range()]).map_err(|_| Invalid)?;
+        let value =
+            HeaderValue::from_maybe_shared(head.slice(value.range())).map_err(|_| Invalid)?;
         match name {
             header::TRANSFER_ENCODING => {
                 let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
@@ -156,6 +160,30 @@ fn parse_one(received: &mut BytesMut, method: &Method) -> Result<Option<Response
         keep_alive,
         upgrade,
     }))
+}
+
+/// Where a part of a head lies, small because there is one pair for every possible field.
+/// [`MAX_HEAD`] keeps offsets below 2¹⁶.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    /// Where `part` lies in `whole`, of which it is a slice.
+    fn of(part: &[u8], whole: &[u8]) -> Result<Self, Invalid> {
+        let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+        let offset = |at: usize| u16::try_from(at).map_err(|_| Invalid);
+        Ok(Span {
+            start: offset(start)?,
+            end: offset(start.wrapping_add(part.len()))?,
+        })
+    }
+
+    fn range(self) -> Range<usize> {
+        usize::from(self.start)..usize::from(self.end)
+    }
 }
 
 /// Digits only: `u64::parse` alone would take a sign.
