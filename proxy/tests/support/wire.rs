@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::LIMIT;
 
@@ -114,6 +115,14 @@ impl Wire {
     /// Says that nothing more will be sent.
     pub(crate) fn finish_sending(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Breaks the connection off with a reset instead of an orderly end.
+    pub(crate) fn reset(&mut self) {
+        socket2::SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        // The socket closes, and so resets, when the connection is dropped.
     }
 
     /// One more read; `false` at the end of the stream, however it ended.
