@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use cutover_engine::narrate;
 use cutover_engine::phase::{Outcome, Phase};
 use cutover_engine::report::RunReport;
 
@@ -91,13 +92,6 @@ impl Failure {
 
     /// An error with its causes, each level once.
     pub(crate) fn chain(error: &dyn std::error::Error) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Failure::error(message)
+        Failure::error(narrate::chain(error))
     }
 }

@@ -22,7 +22,7 @@ pub struct RunFolder {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The file system refused.
-    #[error("{}: could not {doing}: {source}", path.display())]
+    #[error("{}: could not {doing}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -40,7 +40,7 @@ pub struct Replayed {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file system refused.
-    #[error("{}: could not {doing} the journal: {source}", path.display())]
+    #[error("{}: could not {doing} the journal", path.display())]
     Io {
         /// The journal's file.
         path: PathBuf,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cutover_scenarios::units::Weight;
 
 use crate::fact::{Effect, Fact, Output, RollbackCause};
-use crate::phase::Outcome;
+use crate::phase::{Outcome, Phase};
 use crate::state::State;
 use crate::view::{Command, Level};
 
@@ -72,6 +72,19 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
             (Level::Warn, text)
         }
         Fact::RollbackDecided { cause } => (Level::Bad, going_back(cause)),
+        // The failure itself was told when the effect failed.
+        Fact::RunEnded {
+            outcome: Outcome::Failed,
+            ..
+        } => {
+            let phase = state.ended_in.unwrap_or(state.phase);
+            let touched = if phase == Phase::Deploy {
+                "no traffic was shifted"
+            } else {
+                "nothing was touched"
+            };
+            (Level::Bad, format!("failed in phase {phase}; {touched}"))
+        }
         Fact::RunEnded { outcome, message } => {
             let level = match outcome {
                 Outcome::Done => Level::Good,
@@ -120,6 +133,19 @@ fn going_back(cause: &RollbackCause) -> String {
         RollbackCause::Signal => "rolling back: the run is being ended".to_owned(),
         RollbackCause::Failure(error) => format!("rolling back: a step failed: {error}"),
     }
+}
+
+/// An error with its causes as one line, each level once.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 /// `25.3 %`.

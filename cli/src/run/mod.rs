@@ -64,19 +64,12 @@ pub(crate) async fn start(home: &Home, new: New, show: &Show) -> Result<Exit, Fa
         .create_run(&id)
         .map_err(|error| Failure::chain(&error))?;
     let clock = Clock::start();
-    let mut journal = Journal::create(&folder.journal()).map_err(|error| Failure::chain(&error))?;
-    let created = Fact::RunCreated {
-        format: FORMAT,
-        run: id,
-        plan: Box::new(new.plan),
-        fault: new.fault.map(|fault| fault.to_string()),
-    };
-    let first = journal
-        .append(clock.now(), created)
-        .map_err(|error| Failure::chain(&error))?;
-    let mut state = State::begin(&first).map_err(|error| Failure::chain(&error))?;
-    take_over(&mut journal, &mut state, &clock)?;
-    let (stacks, shifter) = local_ports(&state, &folder, new.fault)?;
+    let fault = new.fault;
+    let (journal, state) = begin_journal(&folder, &clock, id, new).inspect_err(|_| {
+        // A run without a beginning is none; nothing has been started for it yet.
+        let _ = std::fs::remove_dir_all(folder.path());
+    })?;
+    let (stacks, shifter) = local_ports(&state, &folder, fault)?;
     let driven = Driven {
         folder,
         state,
@@ -87,6 +80,27 @@ pub(crate) async fn start(home: &Home, new: New, show: &Show) -> Result<Exit, Fa
         lock,
     };
     drive(driven, Start::Fresh, show).await
+}
+
+fn begin_journal(
+    folder: &RunFolder,
+    clock: &Clock,
+    run: String,
+    new: New,
+) -> Result<(Journal, State), Failure> {
+    let mut journal = Journal::create(&folder.journal()).map_err(|error| Failure::chain(&error))?;
+    let created = Fact::RunCreated {
+        format: FORMAT,
+        run,
+        plan: Box::new(new.plan),
+        fault: new.fault.map(|fault| fault.to_string()),
+    };
+    let first = journal
+        .append(clock.now(), created)
+        .map_err(|error| Failure::chain(&error))?;
+    let mut state = State::begin(&first).map_err(|error| Failure::chain(&error))?;
+    take_over(&mut journal, &mut state, clock)?;
+    Ok((journal, state))
 }
 
 /// Whether the run is shown on the terminal screen, where a person can answer.

@@ -374,7 +374,8 @@ impl Runner {
     /// nothing but the shifter.
     async fn save_traffic(&mut self, error: &JournalError) -> (Outcome, String) {
         self.in_flight = None;
-        self.tell(Level::Bad, error.to_string());
+        let error = narrate::chain(error);
+        self.tell(Level::Bad, error.clone());
         if !self.machine.state().shifted {
             return (
                 Outcome::Failed,
