@@ -7,8 +7,11 @@
 # request: unlike requests/s it hardly depends on who else wants the cores. Takes about a minute
 # after building. The last line of the output is the same as JSON.
 #
+# Larger bodies meet nginx twice: with its own buffer sizes, and as `nginx-32k` with buffers of
+# 32 KiB, as somebody who serves such bodies would set it.
+#
 # Needs nginx, wrk, curl and two cores. Everything stays on 127.0.0.1.
-#   PORT=N     first of three ports (default 18441)
+#   PORT=N     first of four ports (default 18441)
 #   ROUNDS=N   rounds for each body (default 5)
 #   PROXY=FILE measure this binary instead of building one
 set -euo pipefail
@@ -20,9 +23,12 @@ port=${PORT:-18441}
 rounds=${ROUNDS:-5}
 connections=64
 bodies=(120 65536)
+declare -A proxies=([120]="nginx cutover" [65536]="nginx nginx-32k cutover")
 # Small requests differ more from run to run.
 declare -A seconds=([120]=3 [65536]=2)
-declare -A port_of=([origin]=$port [nginx]=$((port + 1)) [cutover]=$((port + 2)))
+declare -A port_of=(
+    [origin]=$port [nginx]=$((port + 1)) [nginx-32k]=$((port + 2)) [cutover]=$((port + 3))
+)
 declare -A pid_of
 
 if [[ -z ${PROXY:-} ]]; then
@@ -66,26 +72,31 @@ begin_nginx origin 1 "
             return 200 '\$http_x_real_ip \$http_x_forwarded_for \$http_x_forwarded_proto';
         }
     }"
-# Without a limit of 0, nginx would write part of the larger bodies to disk.
-begin_nginx nginx 0 "
-    upstream origin {
-        server 127.0.0.1:${port_of[origin]};
-        keepalive 128;
-        keepalive_requests 1000000000;
-    }
-    server {
-        listen 127.0.0.1:${port_of[nginx]} backlog=1024;
-        location / {
-            proxy_pass http://origin;
-            proxy_http_version 1.1;
-            proxy_max_temp_file_size 0;
-            proxy_set_header Connection '';
-            proxy_set_header Host \$host;
-            proxy_set_header X-Real-IP \$remote_addr;
-            proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto \$scheme;
+begin_proxying_nginx() { # NAME BUFFERS
+    # Without a temporary file size of 0, nginx would write part of the larger bodies to disk.
+    begin_nginx "$1" 0 "
+        upstream origin {
+            server 127.0.0.1:${port_of[origin]};
+            keepalive 128;
+            keepalive_requests 1000000000;
         }
-    }"
+        server {
+            listen 127.0.0.1:${port_of[$1]} backlog=1024;
+            location / {
+                proxy_pass http://origin;
+                proxy_http_version 1.1;
+                proxy_max_temp_file_size 0;
+                $2
+                proxy_set_header Connection '';
+                proxy_set_header Host \$host;
+                proxy_set_header X-Real-IP \$remote_addr;
+                proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for;
+                proxy_set_header X-Forwarded-Proto \$scheme;
+            }
+        }"
+}
+begin_proxying_nginx nginx ""
+begin_proxying_nginx nginx-32k "proxy_buffers 8 32k; proxy_buffer_size 32k;"
 cat >"$dir/cutover.json" <<CONF
 {
   "listen": "127.0.0.1:${port_of[cutover]}",
@@ -141,26 +152,25 @@ began=$(cut -d' ' -f1-3 /proc/loadavg)
 echo "load average at the start: $began"
 json=
 for size in "${bodies[@]}"; do
-    for proxy in nginx cutover; do run "$proxy" "$size" 1; done # warms up
-    rm "$dir"/{nginx,cutover}."$size"
-    for _ in $(seq "$rounds"); do
-        for proxy in nginx cutover; do run "$proxy" "$size" "${seconds[$size]}"; done
+    for proxy in ${proxies[$size]}; do
+        run "$proxy" "$size" 1 # warms up
+        rm "$dir/$proxy.$size"
     done
-    for proxy in nginx cutover; do
+    for _ in $(seq "$rounds"); do
+        for proxy in ${proxies[$size]}; do run "$proxy" "$size" "${seconds[$size]}"; done
+    done
+    read -r ours _ < <(column cutover "$size" 1)
+    for proxy in ${proxies[$size]}; do
         read -r cpu low high < <(column "$proxy" "$size" 1)
         read -r rate _ < <(column "$proxy" "$size" 2)
         read -r p99 _ < <(column "$proxy" "$size" 3)
         read -r _ _ rss < <(column "$proxy" "$size" 4)
-        printf '%6d B  %-7s %6.2f us CPU/request (%.2f-%.2f)  %7.0f requests/s  p99 %6.2f ms  RSS %5.1f MiB\n' \
-            "$size" "$proxy" "$cpu" "$low" "$high" "$rate" "$(awk "BEGIN { print $p99 / 1000 }")" "$rss"
-        json+=$(printf '{"body":%d,"proxy":"%s","cpu_us":%.2f,"cpu_us_min":%.2f,"cpu_us_max":%.2f,"requests_per_s":%.0f,"p99_us":%.0f,"rss_mib":%.1f},' \
-            "$size" "$proxy" "$cpu" "$low" "$high" "$rate" "$p99" "$rss")
+        ratio=$(awk "BEGIN { printf \"%.3f\", $ours / $cpu }")
+        printf '%6d B  %-9s %6.2f us CPU/request (%.2f-%.2f)  %7.0f requests/s  p99 %6.2f ms  RSS %5.1f MiB  cutover/this %.2f\n' \
+            "$size" "$proxy" "$cpu" "$low" "$high" "$rate" "${p99}e-3" "$rss" "$ratio"
+        json+=$(printf '{"body":%d,"proxy":"%s","cpu_us":%.2f,"cpu_us_min":%.2f,"cpu_us_max":%.2f,"requests_per_s":%.0f,"p99_us":%.0f,"rss_mib":%.1f,"cutover_to_this":%s},' \
+            "$size" "$proxy" "$cpu" "$low" "$high" "$rate" "$p99" "$rss" "$ratio")
     done
-    read -r theirs _ < <(column nginx "$size" 1)
-    read -r ours _ < <(column cutover "$size" 1)
-    ratio=$(awk "BEGIN { printf \"%.3f\", $ours / $theirs }")
-    printf '%6d B  ratio   %6.2f (cutover / nginx, CPU per request)\n' "$size" "$ratio"
-    json+=$(printf '{"body":%d,"ratio":%.3f},' "$size" "$ratio")
 done
 ended=$(cut -d' ' -f1-3 /proc/loadavg)
 echo "load average at the end: $ended"

@@ -1,1 +1,29 @@
-//! tests
+//! The harness of the end-to-end tests: real processes, real sockets, real terminals.
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`clock`] | waiting for a state, with a limit and the last thing seen |
+//! | [`binary`] | where the `cutover` under test is |
+//! | [`workspace`] | a temporary folder in which one test runs `cutover` |
+//! | [`command`] | one started program: its end, its output, its signals |
+//! | [`processes`] | what a run started: who lives, who answers |
+//! | [`http`] | one plain HTTP/1.1 request, as a user would send it |
+//! | [`plan`] | short plans made from the bundled one |
+//! | [`terminal`] | a real terminal (tmux) that a test types into and reads from |
+//! | [`peers`] | nginx as an origin, the bundled proxy before it |
+//! | [`skip`] | tests that this machine cannot run |
+//!
+//! Nothing here sleeps and hopes: each wait polls a state until a limit, and its failure says
+//! what was seen last. What a test started ends with its [`workspace::Workspace`], also when the
+//! test fails.
+
+pub mod binary;
+pub mod clock;
+pub mod command;
+pub mod http;
+pub mod peers;
+pub mod plan;
+pub mod processes;
+pub mod skip;
+pub mod terminal;
+pub mod workspace;

@@ -1,0 +1,47 @@
+# The groups: for each its place in the order, one line about it, and what it does.
+# shellcheck shell=bash
+
+GROUPS_IN_ORDER=(unit demo proxy)
+
+describe_group() {
+    case $1 in
+        unit) echo "tests of every crate and its documentation, no process is started for long" ;;
+        demo) echo "the release binary end to end: runs, faults, signals, kill -9, wrong plans, screen" ;;
+        proxy) echo "the bundled proxy between real peers: wrk and curl before it, nginx behind it" ;;
+        *) return 1 ;;
+    esac
+}
+
+list_groups() {
+    local group
+    for group in "${GROUPS_IN_ORDER[@]}"; do printf '%-8s %s\n' "$group" "$(describe_group "$group")"; done
+}
+
+is_group() {
+    describe_group "$1" >/dev/null
+}
+
+group_unit() {
+    cargo test --locked --workspace --exclude cutover-tests --no-fail-fast
+}
+
+# Demos run beside each other; more than three would measure the machine instead of the product.
+group_demo() {
+    need tmux=tmux || return
+    end_to_end 'demo_*' --test-threads=3
+}
+
+# One at a time: wrk alone keeps the machine busy.
+group_proxy() {
+    need nginx=nginx-light curl=curl wrk=wrk || return
+    end_to_end 'proxy_*' --test-threads=1
+}
+
+# end_to_end TESTS FLAG...: runs end-to-end tests against the release binary, which users run.
+end_to_end() {
+    local tests=$1
+    shift
+    cargo build --locked --release --package cutover || return
+    CUTOVER_BIN=$CARGO_TARGET_DIR/release/cutover \
+        cargo test --locked --package cutover-tests --no-fail-fast --test "$tests" -- "$@"
+}

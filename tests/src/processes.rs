@@ -1,0 +1,135 @@
+//! What a run started: who lives, who answers.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::clock::wait_for;
+use crate::http;
+use crate::workspace::Workspace;
+
+/// A process of a stack, as it registered itself in the run's folder.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Process id.
+    pub pid: i32,
+    /// Where requests go.
+    pub listen: SocketAddr,
+    /// Where it is administered.
+    pub admin: SocketAddr,
+}
+
+/// The processes that were started for runs in `folder`, told by their command lines: each one
+/// names a file in the run's folder. Independent of what `cutover` believes.
+#[must_use]
+pub fn alive(folder: &Path) -> Vec<(Pid, String)> {
+    let needle = folder.join(".cutover").display().to_string();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid: i32| {
+            // A process that is gone, and a zombie, have no command line.
+            let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
+            line.contains(&needle).then(|| (Pid::from_raw(pid), line))
+        })
+        .collect()
+}
+
+/// Checks that nothing which was started for a run still lives.
+///
+/// # Panics
+/// When a process does.
+#[track_caller]
+pub fn assert_none_left(workspace: &Workspace) {
+    let left = alive(workspace.folder());
+    assert!(left.is_empty(), "processes are left: {left:#?}");
+}
+
+/// Kills what was started for runs in `folder`.
+pub(crate) fn kill_all_of(folder: &Path) {
+    for (pid, _) in alive(folder) {
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+}
+
+/// A part of the latest run by its name (`edge`, `target-service`, …), from its registration.
+///
+/// # Errors
+/// It has not registered, or its file is not whole.
+pub fn part(workspace: &Workspace, name: &str) -> Result<Part, String> {
+    let runs = workspace.folder().join(".cutover/runs");
+    let mut ids: Vec<_> = fs::read_dir(&runs)
+        .map_err(|error| format!("{}: {error}", runs.display()))?
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    ids.sort();
+    let latest = ids.last().ok_or("no run")?;
+    let file = latest.join(format!("stacks/{name}.json"));
+    let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| format!("{text}: {error}"))?;
+    let address = |field: &str| -> Result<SocketAddr, String> {
+        let text = value[field].as_str().unwrap_or_default();
+        text.parse().map_err(|_| format!("no `{field}` in {value}"))
+    };
+    let pid = value["pid"]
+        .as_i64()
+        .and_then(|pid| i32::try_from(pid).ok());
+    Ok(Part {
+        pid: pid.ok_or_else(|| format!("no `pid` in {value}"))?,
+        listen: address("listen")?,
+        admin: address("admin")?,
+    })
+}
+
+/// The target's weight in percent, as the live edge has it.
+///
+/// # Errors
+/// There is no edge, or it does not answer.
+pub fn edge_weight(workspace: &Workspace) -> Result<f64, String> {
+    let edge = part(workspace, "edge")?;
+    let answer = http::get(edge.admin, "/weights")?;
+    let value: Value =
+        serde_json::from_str(&answer.body).map_err(|error| format!("{}: {error}", answer.body))?;
+    let of = |name: &str| {
+        value["weights"][name]
+            .as_f64()
+            .ok_or(format!("no {name}: {value}"))
+    };
+    let (source, target) = (of("source")?, of("target")?);
+    Ok(target / (source + target) * 100.0)
+}
+
+/// Waits until the edge has this weight, in percent.
+///
+/// # Panics
+/// When it does not get it within the limit.
+pub fn wait_for_weight(workspace: &Workspace, percent: f64, limit: Duration) {
+    wait_for(&format!("weight {percent} % at the edge"), limit, || {
+        let weight = edge_weight(workspace)?;
+        if (weight - percent).abs() < 0.005 {
+            Ok(())
+        } else {
+            Err(format!("{weight} %"))
+        }
+    });
+}
+
+/// Checks that users are served through the edge.
+///
+/// # Panics
+/// When one of twenty requests is not answered with 200.
+#[track_caller]
+pub fn assert_serves(workspace: &Workspace) {
+    let edge = part(workspace, "edge").expect("an edge");
+    for _ in 0..20 {
+        let answer = http::get(edge.listen, "/").expect("an answer through the edge");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
