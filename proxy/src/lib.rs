@@ -18,6 +18,8 @@
 //!   is answered by the proxy once the upstream connection is there.
 //! * A client that closes both directions while its response is pending cannot be told from one
 //!   that closed its sending side only (which is served); it counts as 499 when writing fails.
+//! * The beginning of a pipelined request that came along with the one before is in hyper's buffer,
+//!   where we cannot tell it from nothing: until its next byte the connection counts as idle.
 //! * `CONNECT` and cleartext HTTP/2 are not offered.
 
 mod admin;

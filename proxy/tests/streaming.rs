@@ -272,8 +272,8 @@ fn a_client_that_leaves_takes_its_upstream_request_along() {
     assert_eq!(client.head().unwrap().status(), 200);
     drop(client);
     gone.pass();
-    assert!(proxy.metric("cutover_proxy_errors_total{cause=\"client_gone\"}") == 1.0);
-    assert!(proxy.metric("cutover_proxy_active_requests") == 0.0);
+    proxy.wait_for_metric("cutover_proxy_errors_total{cause=\"client_gone\"}", 1.0);
+    proxy.wait_for_metric("cutover_proxy_active_requests", 0.0);
 }
 
 #[test]

@@ -93,6 +93,16 @@ impl Running {
             .unwrap()
     }
 
+    /// Waits until a sample of `/metrics` has a value.
+    pub(crate) fn wait_for_metric(&self, sample: &str, expected: f64) {
+        eventually(&format!("`{sample}` is {expected}"), || {
+            let found = self.metric(sample);
+            ((found - expected).abs() < f64::EPSILON)
+                .then_some(())
+                .ok_or(found)
+        });
+    }
+
     /// Waits until the proxy has ended by itself.
     pub(crate) fn ended(&mut self) {
         eventually("the proxy ends", || {
