@@ -12,7 +12,7 @@
 #
 # Needs nginx, wrk, curl and two cores. Everything stays on 127.0.0.1.
 #   PORT=N     first of four ports (default 18441)
-#   ROUNDS=N   rounds for each body (default 5)
+#   ROUNDS=N   rounds for each body (default 8)
 #   PROXY=FILE measure this binary instead of building one
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,12 +20,11 @@ source tests/bench/lib.sh
 
 need nginx wrk curl taskset
 port=${PORT:-18441}
-rounds=${ROUNDS:-5}
+rounds=${ROUNDS:-8}
 connections=64
 bodies=(120 65536)
 declare -A proxies=([120]="nginx cutover" [65536]="nginx nginx-32k cutover")
-# Small requests differ more from run to run.
-declare -A seconds=([120]=3 [65536]=2)
+declare -A seconds=([120]=2 [65536]=1)
 declare -A port_of=(
     [origin]=$port [nginx]=$((port + 1)) [nginx-32k]=$((port + 2)) [cutover]=$((port + 3))
 )
@@ -146,6 +145,11 @@ run() { # PROXY SIZE SECONDS
         }' "$dir/wrk" >>"$dir/$1.$2"
 }
 
+# Our CPU time per request over this proxy's, round by round: neighbours in time, so a machine
+# that is busy for a while is so for both.
+ratios() { # PROXY SIZE
+    paste "$dir/cutover.$2" "$dir/$1.$2" | awk '{ print $1 / $5 }' | spread
+}
 column() { awk -v n="$3" '{ print $n }' "$dir/$1.$2" | spread; } # PROXY SIZE N
 
 began=$(cut -d' ' -f1-3 /proc/loadavg)
@@ -159,16 +163,15 @@ for size in "${bodies[@]}"; do
     for _ in $(seq "$rounds"); do
         for proxy in ${proxies[$size]}; do run "$proxy" "$size" "${seconds[$size]}"; done
     done
-    read -r ours _ < <(column cutover "$size" 1)
     for proxy in ${proxies[$size]}; do
         read -r cpu low high < <(column "$proxy" "$size" 1)
         read -r rate _ < <(column "$proxy" "$size" 2)
         read -r p99 _ < <(column "$proxy" "$size" 3)
         read -r _ _ rss < <(column "$proxy" "$size" 4)
-        ratio=$(awk "BEGIN { printf \"%.3f\", $ours / $cpu }")
-        printf '%6d B  %-9s %6.2f us CPU/request (%.2f-%.2f)  %7.0f requests/s  p99 %6.2f ms  RSS %5.1f MiB  cutover/this %.2f\n' \
-            "$size" "$proxy" "$cpu" "$low" "$high" "$rate" "${p99}e-3" "$rss" "$ratio"
-        json+=$(printf '{"body":%d,"proxy":"%s","cpu_us":%.2f,"cpu_us_min":%.2f,"cpu_us_max":%.2f,"requests_per_s":%.0f,"p99_us":%.0f,"rss_mib":%.1f,"cutover_to_this":%s},' \
+        read -r ratio least most < <(ratios "$proxy" "$size")
+        printf '%6d B  %-9s %6.2f us CPU/request (%.2f-%.2f)  %7.0f requests/s  p99 %6.2f ms  RSS %5.1f MiB  cutover/this %.2f (%.2f-%.2f)\n' \
+            "$size" "$proxy" "$cpu" "$low" "$high" "$rate" "${p99}e-3" "$rss" "$ratio" "$least" "$most"
+        json+=$(printf '{"body":%d,"proxy":"%s","cpu_us":%.2f,"cpu_us_min":%.2f,"cpu_us_max":%.2f,"requests_per_s":%.0f,"p99_us":%.0f,"rss_mib":%.1f,"cutover_to_this":%.3f},' \
             "$size" "$proxy" "$cpu" "$low" "$high" "$rate" "$p99" "$rss" "$ratio")
     done
 done
