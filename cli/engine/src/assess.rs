@@ -15,7 +15,7 @@ pub struct Assessment {
     pub seen: StepObservation,
     /// Requests that the target answered since then, through the edge or directly.
     pub target_answers: u64,
-    /// Seconds since the last measurement arrived; `None` before the first.
+    /// Seconds since a stack last answered through the edge; `None` before the first answer.
     pub data_age: Option<f64>,
 }
 
@@ -30,24 +30,32 @@ pub enum Verdict {
     Inconclusive(String),
 }
 
-/// Measurements older than this are missing measurements, in seconds.
+/// Answers older than this are missing answers, in seconds.
 const STALE_AFTER: f64 = 2.0;
+
+/// … unless the load is so slow that this many requests take longer.
+const STALE_REQUESTS: f64 = 5.0;
 
 /// How far the observed share may lie from the applied weight, in standard errors, before the
 /// shift is doubted. Four standard errors are reached by chance once in 16,000 looks.
 const SHARE_TOLERANCE: f64 = 4.0;
 
 /// Weighs an assessment. `weight` is the weight applied at the edge, or `None` while nothing is
-/// shifted (qualify): then only direct answers count.
+/// shifted (qualify): then only direct answers count. `rate` is that of the load, a second.
 #[must_use]
-pub fn verdict(assessment: &Assessment, weight: Option<Weight>, min_requests: u64) -> Verdict {
+pub fn verdict(
+    assessment: &Assessment,
+    weight: Option<Weight>,
+    min_requests: u64,
+    rate: f64,
+) -> Verdict {
     if let Some(breach) = &assessment.breach {
         return Verdict::Breach(breach.clone());
     }
     match assessment.data_age {
-        None => return Verdict::Inconclusive("no measurements yet".to_owned()),
-        Some(age) if age > STALE_AFTER => {
-            return Verdict::Inconclusive(format!("no measurements for {age:.0} s"));
+        None => return Verdict::Inconclusive("no answers through the edge yet".to_owned()),
+        Some(age) if age > STALE_AFTER.max(STALE_REQUESTS / rate) => {
+            return Verdict::Inconclusive(format!("no answers through the edge for {age:.0} s"));
         }
         Some(_) => {}
     }
@@ -116,36 +124,47 @@ mod tests {
     #[test]
     fn enough_healthy_requests_pass() {
         assert_eq!(
-            verdict(&healthy(1000, 250), weight(25.0), 50),
+            verdict(&healthy(1000, 250), weight(25.0), 50, 100.0),
             Verdict::Pass
         );
-        assert_eq!(verdict(&healthy(0, 50), None, 50), Verdict::Pass);
         assert_eq!(
-            verdict(&healthy(400, 400), weight(100.0), 50),
+            verdict(&healthy(0, 50), None, 50, 100.0),
+            Verdict::Pass
+        );
+        assert_eq!(
+            verdict(&healthy(400, 400), weight(100.0), 50, 100.0),
             Verdict::Pass
         );
     }
 
     #[test]
     fn missing_or_too_little_data_is_not_healthy() {
-        assert!(reason(verdict(&healthy(900, 9), weight(1.0), 10)).contains("9 of 10"));
+        assert!(reason(verdict(&healthy(900, 9), weight(1.0), 10, 100.0)).contains("9 of 10"));
         let mut silent = healthy(1000, 250);
         silent.data_age = None;
-        assert!(reason(verdict(&silent, weight(25.0), 50)).contains("no measurements yet"));
+        assert!(
+            reason(verdict(&silent, weight(25.0), 50, 100.0))
+                .contains("no answers through the edge yet")
+        );
         silent.data_age = Some(7.2);
-        assert!(reason(verdict(&silent, weight(25.0), 50)).contains("7 s"));
+        assert_eq!(
+            verdict(&silent, weight(25.0), 50, 0.5),
+            Verdict::Pass,
+            "one every 2 s"
+        );
+        assert!(reason(verdict(&silent, weight(25.0), 50, 100.0)).contains("7 s"));
     }
 
     #[test]
     fn a_share_that_disagrees_with_the_weight_holds() {
-        assert!(reason(verdict(&healthy(1000, 400), weight(25.0), 50)).contains("40.00 %"));
-        assert!(reason(verdict(&healthy(1000, 990), weight(100.0), 50)).contains("99.00 %"));
+        assert!(reason(verdict(&healthy(1000, 400), weight(25.0), 50, 100.0)).contains("40.00 %"));
+        assert!(reason(verdict(&healthy(1000, 990), weight(100.0), 50, 100.0)).contains("99.00 %"));
     }
 
     #[test]
     fn a_guard_that_is_near_holds() {
         let mut near = healthy(1000, 250);
         near.near = Some("errors at most 1 %".to_owned());
-        assert!(reason(verdict(&near, weight(25.0), 50)).contains("errors at most 1 %"));
+        assert!(reason(verdict(&near, weight(25.0), 50, 100.0)).contains("errors at most 1 %"));
     }
 }

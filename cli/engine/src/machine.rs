@@ -124,7 +124,7 @@ impl Machine {
         self.spent
     }
 
-    /// Why the run does not advance, as a sentence; `None` when it does.
+    /// What the run waits for, as it follows "waiting for"; `None` when it goes on.
     #[must_use]
     pub fn waiting_for(&self, now: Now, assessment: &Assessment) -> Option<String> {
         if self.state.outcome.is_some() || self.state.in_flight.is_some() {
@@ -374,11 +374,12 @@ impl Machine {
 
     fn weigh(&self, assessment: &Assessment) -> Verdict {
         let plan = &self.state.plan;
-        match self.state.phase {
-            Phase::Qualify if plan.load.paired <= 0.0 => verdict(assessment, None, 0),
-            Phase::Qualify => verdict(assessment, None, plan.min_requests),
-            _ => verdict(assessment, self.state.applied, plan.min_requests),
-        }
+        let (weight, min_requests) = match self.state.phase {
+            Phase::Qualify if plan.load.paired <= 0.0 => (None, 0),
+            Phase::Qualify => (None, plan.min_requests),
+            _ => (self.state.applied, plan.min_requests),
+        };
+        verdict(assessment, weight, min_requests, plan.load.rate)
     }
 
     fn advance(&mut self, assessment: &Assessment) {

@@ -25,7 +25,7 @@ pub struct RunView {
     pub elapsed: Duration,
     /// Holds are not counted down and steps do not advance.
     pub paused: bool,
-    /// Why the run does not advance right now, as a sentence; `None` when it does.
+    /// What the run waits for, as it follows "waiting for"; `None` when it goes on.
     pub waiting_for: Option<String>,
     /// The step timeline.
     pub steps: Vec<StepView>,

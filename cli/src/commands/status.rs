@@ -104,7 +104,7 @@ fn text(status: &Status) -> String {
             )
         }
         (None, Some(_)) => "driver   none, the run has ended".to_owned(),
-        (None, None) => "driver   none: it was killed or crashed".to_owned(),
+        (None, None) => "driver   none: it was killed, crashed, or stopped at once".to_owned(),
     });
     let journal = match (state.applied, &state.in_flight) {
         (Some(applied), _) => format!("set {}, applied {applied}", state.set),

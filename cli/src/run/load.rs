@@ -211,8 +211,7 @@ impl Reader {
         }
     }
 
-    /// One sample for each stream and mark; a report without entries yields one empty sample, so
-    /// that silence of the target is told apart from silence of the generator.
+    /// One sample for each stream and mark.
     fn samples(&self, report: &Report) -> Vec<Sample> {
         let at = self.offset + report.at;
         let mut samples: Vec<(usize, Sample)> = Vec::new();
@@ -225,9 +224,6 @@ impl Reader {
                 samples.len() - 1
             });
             self.add(&mut samples[index].1, entry);
-        }
-        if samples.is_empty() {
-            samples.push((EDGE, self.empty(EDGE, cutover_engine::measure::NO_MARK, at)));
         }
         samples.into_iter().map(|(_, sample)| sample).collect()
     }

@@ -57,7 +57,7 @@ pub struct Measure {
     mark: u32,
     seen: StepObservation,
     target_answers: u64,
-    last_sample: Option<Duration>,
+    last_answer: Option<Duration>,
     gathering: [Option<(Duration, Batch)>; 2],
     bad: VecDeque<BadMoment>,
     /// Through the edge, whoever answered.
@@ -88,7 +88,7 @@ impl Measure {
             mark: NO_MARK,
             seen: StepObservation::default(),
             target_answers: 0,
-            last_sample: None,
+            last_answer: None,
             gathering: [None, None],
             bad: VecDeque::new(),
             edge: Traffic::default(),
@@ -119,7 +119,6 @@ impl Measure {
     pub fn take(&mut self, sample: Sample) {
         let batch = &sample.batch;
         let at = batch.at;
-        self.last_sample = Some(self.last_sample.map_or(at, |last| last.max(at)));
         let (source, target) = (batch.source.requests, batch.target.requests);
         let both = sample.source_failed + sample.target_failed;
         if batch.channel == Channel::Edge {
@@ -128,6 +127,9 @@ impl Measure {
             self.edge
                 .add(at, target, sample.target_failed, &batch.target.latency);
             self.edge.add_unanswered(at, sample.unattributed);
+            if source + target > 0 {
+                self.last_answer = self.last_answer.max(Some(at));
+            }
         }
         self.source
             .add(at, source, sample.source_failed, &batch.source.latency);
@@ -165,7 +167,7 @@ impl Measure {
             seen: self.seen,
             target_answers: self.target_answers,
             data_age: self
-                .last_sample
+                .last_answer
                 .map(|last| now.saturating_sub(last).as_secs_f64()),
         }
     }
