@@ -26,7 +26,7 @@ pub enum Verdict {
     Breach(BreachFact),
     /// Enough was seen and nothing points to a breach.
     Pass,
-    /// Neither: the run holds, and this is why.
+    /// Neither: the run holds, and this is what it waits for.
     Inconclusive(String),
 }
 
@@ -53,9 +53,9 @@ pub fn verdict(
         return Verdict::Breach(breach.clone());
     }
     match assessment.data_age {
-        None => return Verdict::Inconclusive("no answers through the edge yet".to_owned()),
+        None => return Verdict::Inconclusive("the first answer through the edge".to_owned()),
         Some(age) if age > STALE_AFTER.max(STALE_REQUESTS / rate) => {
-            return Verdict::Inconclusive(format!("no answers through the edge for {age:.0} s"));
+            return Verdict::Inconclusive(format!("answers through the edge: none for {age:.0} s"));
         }
         Some(_) => {}
     }
@@ -65,14 +65,16 @@ pub fn verdict(
     };
     if answers < min_requests {
         return Verdict::Inconclusive(format!(
-            "too little data: the target has answered {answers} of {min_requests} requests {place}"
+            "more data: the target has answered {answers} of {min_requests} requests {place}"
         ));
     }
     if let Some(reason) = weight.and_then(|weight| share_disagrees(&assessment.seen, weight)) {
         return Verdict::Inconclusive(reason);
     }
     if let Some(guard) = &assessment.near {
-        return Verdict::Inconclusive(format!("`{guard}` is more than half way to a breach"));
+        return Verdict::Inconclusive(format!(
+            "calmer evidence: `{guard}` is more than half way to a breach"
+        ));
     }
     Verdict::Pass
 }
@@ -86,7 +88,7 @@ fn share_disagrees(seen: &StepObservation, weight: Weight) -> Option<String> {
     let off = (seen.target_requests as f64 - expected * n).abs();
     (off > SHARE_TOLERANCE * error + 1.0).then(|| {
         format!(
-            "observed {:.2} % of {} requests on the target, applied {weight}",
+            "the observed share to agree: {:.2} % of {} requests on the target, applied {weight}",
             seen.observed_share().unwrap_or(0.0) * 100.0,
             seen.requests,
         )
@@ -127,10 +129,7 @@ mod tests {
             verdict(&healthy(1000, 250), weight(25.0), 50, 100.0),
             Verdict::Pass
         );
-        assert_eq!(
-            verdict(&healthy(0, 50), None, 50, 100.0),
-            Verdict::Pass
-        );
+        assert_eq!(verdict(&healthy(0, 50), None, 50, 100.0), Verdict::Pass);
         assert_eq!(
             verdict(&healthy(400, 400), weight(100.0), 50, 100.0),
             Verdict::Pass
@@ -142,10 +141,7 @@ mod tests {
         assert!(reason(verdict(&healthy(900, 9), weight(1.0), 10, 100.0)).contains("9 of 10"));
         let mut silent = healthy(1000, 250);
         silent.data_age = None;
-        assert!(
-            reason(verdict(&silent, weight(25.0), 50, 100.0))
-                .contains("no answers through the edge yet")
-        );
+        assert!(reason(verdict(&silent, weight(25.0), 50, 100.0)).contains("the first answer"));
         silent.data_age = Some(7.2);
         assert_eq!(
             verdict(&silent, weight(25.0), 50, 0.5),
