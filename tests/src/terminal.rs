@@ -177,9 +177,9 @@ impl Terminal {
             self.screen()
         );
         assert!(self.shows_cursor(), "no cursor:\n{}", self.screen());
-        // Set modes stand alone, cleared ones have a `-` before them; bash's line editor changes
-        // them while it waits, so a program must look.
-        self.type_line("clear; stty -a; echo looked");
+        // Set modes stand alone, cleared ones have a `-` before them. The quotes keep the word from
+        // showing before it is printed.
+        self.type_line("clear; stty -a; echo loo''ked");
         let modes = self.wait_to_show("looked");
         for mode in ["icanon", "echo", "isig", "icrnl", "opost"] {
             let is_set = modes.split([' ', '\n', ';']).any(|word| word == mode);

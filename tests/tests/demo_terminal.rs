@@ -1,0 +1,141 @@
+//! The screen on a real terminal of 80 columns and 24 rows.
+
+use std::time::Duration;
+
+use cutover_tests::clock::wait_for;
+use cutover_tests::plan::write_quick;
+use cutover_tests::processes::{assert_none_left, edge_weight, wait_for_weight};
+use cutover_tests::terminal::{SOON, Terminal};
+use cutover_tests::workspace::Workspace;
+
+const QUICK_RUN: Duration = Duration::from_secs(60);
+
+/// A run that holds at 50 % for longer than any test takes, on the screen.
+fn at_half(environment: &[(&str, &str)]) -> (Workspace, Terminal) {
+    let workspace = Workspace::new();
+    write_quick(&workspace, &[("steps", "[50% for 60s, 100% for 1s]")]);
+    let terminal = Terminal::open(&workspace, environment);
+    terminal.run_cutover("migrate plan.yaml --yes");
+    wait_for_weight(&workspace, 50.0, QUICK_RUN);
+    let screen = terminal.wait_to_show("holding 50 %");
+    for part in [
+        "cutover",
+        "set 50 %",
+        "applied 50 %",
+        "edge",
+        "source",
+        "target",
+        "p99",
+        "? help",
+    ] {
+        assert!(
+            screen.contains(part),
+            "no `{part}` on the screen:\n{screen}"
+        );
+    }
+    assert!(terminal.is_full_screen());
+    (workspace, terminal)
+}
+
+fn end_with_ctrl_c(workspace: &Workspace, terminal: &Terminal) {
+    terminal.press("C-c");
+    terminal.wait_to_show("exit=130");
+    terminal.assert_given_back();
+    assert_none_left(workspace);
+}
+
+#[test]
+fn help_pause_and_rollback_answer_to_their_keys_and_the_terminal_is_given_back() {
+    let (workspace, terminal) = at_half(&[]);
+    terminal.press("?");
+    terminal.wait_to_show("detach: leave the screen, the run goes on");
+    terminal.press("Escape");
+    terminal.wait_to_lose("detach: leave the screen, the run goes on");
+
+    terminal.press("p");
+    terminal.wait_to_show("PAUSED");
+    terminal.press("p");
+    terminal.wait_to_lose("PAUSED");
+
+    terminal.press("r");
+    terminal.wait_to_show("All of it goes back to the source");
+    assert_eq!(edge_weight(&workspace), Ok(50.0), "asking changes nothing");
+    terminal.press("n");
+    terminal.wait_to_lose("All of it goes back to the source");
+    terminal.press("r");
+    terminal.wait_to_show("All of it goes back to the source");
+    terminal.press("y");
+    terminal.wait_to_show("exit=3");
+    terminal.assert_given_back();
+    assert_none_left(&workspace);
+}
+
+#[test]
+fn ctrl_c_on_the_screen_rolls_back_and_gives_the_terminal_back() {
+    let (workspace, terminal) = at_half(&[]);
+    end_with_ctrl_c(&workspace, &terminal);
+}
+
+#[test]
+fn advance_ends_the_hold_and_detach_leaves_the_run_to_its_lines() {
+    let (workspace, terminal) = at_half(&[]);
+    terminal.press("d");
+    terminal.wait_to_show("the screen is closed; the run goes on here");
+    assert!(!terminal.is_full_screen());
+    assert_eq!(edge_weight(&workspace), Ok(50.0));
+    end_with_ctrl_c(&workspace, &terminal);
+
+    let (workspace, terminal) = at_half(&[]);
+    terminal.press("a");
+    terminal.wait_to_show_within("exit=0", QUICK_RUN);
+    terminal.assert_given_back();
+    assert_none_left(&workspace);
+}
+
+#[test]
+fn without_an_answer_nothing_is_begun() {
+    let workspace = Workspace::new();
+    write_quick(&workspace, &[]);
+    let terminal = Terminal::open(&workspace, &[]);
+    terminal.run_cutover("migrate plan.yaml");
+    terminal.wait_to_show("Go ahead? [y/N]");
+    assert!(!workspace.has_runs());
+    terminal.press("Enter");
+    terminal.wait_to_show("nothing was changed");
+    terminal.wait_to_show("exit=0");
+    assert!(!workspace.has_runs());
+    assert_none_left(&workspace);
+}
+
+#[test]
+fn colours_are_shown_unless_no_color_is_set() {
+    let (workspace, terminal) = at_half(&[]);
+    wait_for("a colour on the screen", SOON, || {
+        match colours(&terminal.screen_with_attributes()).len() {
+            0 => Err(terminal.screen()),
+            _ => Ok(()),
+        }
+    });
+    end_with_ctrl_c(&workspace, &terminal);
+
+    let (workspace, terminal) = at_half(&[("NO_COLOR", "1")]);
+    assert_eq!(colours(&terminal.screen_with_attributes()), [""; 0]);
+    end_with_ctrl_c(&workspace, &terminal);
+    assert_eq!(colours(&terminal.screen_with_attributes()), [""; 0]);
+}
+
+/// The colours that a text asks for: `ESC [ … m` with one of 30–38, 40–48, 90–97, 100–107
+/// (ECMA-48 §8.3.117, and the bright ones of aixterm).
+fn colours(text: &str) -> Vec<&str> {
+    text.split("\x1b[")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('m'))
+        .map(|(parameters, _)| parameters)
+        .filter(|parameters| {
+            parameters.split([';', ':']).any(|parameter| {
+                let number: u8 = parameter.parse().unwrap_or(0);
+                matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107)
+            })
+        })
+        .collect()
+}
