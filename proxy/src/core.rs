@@ -36,6 +36,7 @@ pub(crate) struct Core {
     request_ids: RefCell<Weyl>,
     buffers: RefCell<Vec<Vec<u8>>>,
     draining: Cell<bool>,
+    closing_idle: Cell<bool>,
     /// Milliseconds since start, as of the last tick.
     now: Cell<u64>,
 }
@@ -60,6 +61,7 @@ impl Core {
             request_ids: RefCell::new(Weyl::new(crate::clock::random_seed())),
             buffers: RefCell::default(),
             draining: Cell::new(false),
+            closing_idle: Cell::new(false),
             now: Cell::new(shared.millis()),
             shared,
         }
@@ -83,12 +85,22 @@ impl Core {
         self.now.set(self.shared.millis());
     }
 
+    /// Whether responses ask to close. Idle connections stay until their next one.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
     }
 
     pub(crate) fn start_draining(&self) {
         self.draining.set(true);
+    }
+
+    /// Whether connections without a request are closed.
+    pub(crate) fn closes_idle(&self) -> bool {
+        self.closing_idle.get()
+    }
+
+    pub(crate) fn close_idle(&self) {
+        self.closing_idle.set(true);
     }
 
     pub(crate) fn recycle(&self, connection: Connection) {
@@ -170,6 +182,7 @@ impl RequestGuard {
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.core.metrics.active.subtract(1);
+        self.core.metrics.last_request.set(self.core.now());
         if !self.complete {
             self.core.metrics.error(Cause::ClientGone);
         }

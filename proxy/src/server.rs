@@ -32,6 +32,9 @@ use crate::watch::{Waiting, Watch};
 const MAX_HEAD: usize = 32 * 1024;
 /// Pause after a failed accept, such as when file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Between the last accept and closing idle connections. A timer fires only after the runtime has
+/// asked the kernel for news, so that requests which have arrived are read and served first.
+const LAST_REQUESTS: Duration = Duration::from_millis(20);
 
 /// The client connections of a core, for sweeping and for the drain.
 #[derive(Default)]
@@ -68,6 +71,8 @@ pub(crate) async fn serve(
     }
     core.start_draining();
     accept_queued(listener, &core, &open)?;
+    tokio::time::sleep(LAST_REQUESTS).await;
+    core.close_idle();
     for watch in open.watches.borrow().iter() {
         watch.wake();
     }
@@ -159,13 +164,16 @@ async fn connection(stream: TcpStream, context: Rc<ConnectionContext>) {
     let mut closing = false;
     let outcome = poll_fn(|cx| {
         watch.register(cx);
-        // In the lame-duck window idle connections stay: their next response asks to close.
-        if !closing && core.is_draining() && core.shared.stage() >= Stage::Closing {
-            closing = true;
-            Pin::new(&mut served).graceful_shutdown();
-        }
         if let Poll::Ready(result) = Pin::new(&mut served).poll(cx) {
             return Poll::Ready(result.is_ok());
+        }
+        // Only after that poll has read what was there: hyper would close over an unread request.
+        if !closing && core.closes_idle() {
+            closing = true;
+            Pin::new(&mut served).graceful_shutdown();
+            if let Poll::Ready(result) = Pin::new(&mut served).poll(cx) {
+                return Poll::Ready(result.is_ok());
+            }
         }
         if watch.is_expired() {
             match watch.waiting() {
@@ -182,9 +190,13 @@ async fn connection(stream: TcpStream, context: Rc<ConnectionContext>) {
     let upstream = context.tunnel.borrow_mut().take();
     if let (true, Some(upstream)) = (outcome, upstream) {
         watch.enter(Waiting::Tunnel, core.now());
+        // A tunnel is a request that has not ended: the proxy is not idle.
+        core.metrics.active.add(1);
         let parts = served.into_parts();
         // Either side may break off; there is nobody left to tell.
         let _ = tunnel(parts.io.into_inner().stream, &parts.read_buf, upstream).await;
+        core.metrics.active.subtract(1);
+        core.metrics.last_request.set(core.now());
     }
 }
 
@@ -192,7 +204,6 @@ fn exchange(context: &Rc<ConnectionContext>, request: Request<Incoming>) -> Exch
     let core = &context.core;
     let upstream = core.choose();
     context.watch.enter(Waiting::Upstream, core.now());
-    core.metrics.last_request.set(core.now());
     let guard = context.guard(upstream);
     let (parts, body) = request.into_parts();
     let mut head = core.take_buffer();

@@ -70,11 +70,12 @@ impl UpstreamMetrics {
 pub(crate) struct CoreMetrics {
     pub(crate) upstreams: Vec<UpstreamMetrics>,
     pub(crate) errors: [Counter; Cause::ALL.len()],
+    /// Requests and tunnels in flight.
     pub(crate) active: Counter,
     pub(crate) connections: Counter,
     pub(crate) accepted: Counter,
     pub(crate) drain_aborted: Counter,
-    /// Milliseconds after start of the last request.
+    /// Milliseconds after start when a request or tunnel last ended.
     pub(crate) last_request: Counter,
 }
 

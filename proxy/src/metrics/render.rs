@@ -97,7 +97,7 @@ pub(crate) fn render(shared: &Shared) -> String {
         (
             "active_requests",
             "gauge",
-            "Requests in flight.",
+            "Requests and tunnels in flight.",
             total(&|c| c.active.get()),
         ),
         (
