@@ -15,7 +15,8 @@
 //! | [`narrate`] | facts told to people | no |
 //! | [`view`] | the run as screens see it, and what may be asked of it | no |
 //! | [`journal`] | facts on disk | files |
-//! | [`folder`] | where runs live, and their locks | files |
+//! | [`folder`] | where runs live | files |
+//! | [`lock`] | one run of a plan at a time | files |
 //! | [`ports`] | what the engine needs of the world | by its implementors |
 //! | [`runner`] | performs what the machine decides | through the ports |
 //! | [`clock`] | the only door to the clock | the clock |
@@ -26,6 +27,7 @@ pub mod fact;
 pub mod folder;
 pub mod gate;
 pub mod journal;
+pub mod lock;
 pub mod machine;
 pub mod measure;
 pub mod narrate;

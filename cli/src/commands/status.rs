@@ -1,7 +1,8 @@
 //! `cutover status`: where a run stands, from its journal and from the live system.
 
-use cutover_engine::folder::{Holder, Home};
+use cutover_engine::folder::Home;
 use cutover_engine::journal::{self, Replayed};
+use cutover_engine::lock::Holder;
 use cutover_engine::ports::Shifter as _;
 use cutover_rehearsal::local::{Part, parts_alive};
 use cutover_scenarios::units::Weight;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use cutover_scenarios::units::Weight;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::assess::Assessment;
 use crate::clock::Clock;
@@ -25,11 +25,12 @@ use crate::measure::{Measure, NO_MARK, Sample};
 use crate::narrate;
 use crate::phase::{Outcome, Phase};
 use crate::ports::{Load, PortError, Shifter, Stacks};
-use crate::report::{Measured, RunReport, report};
+use crate::report::{RunReport, report};
 use crate::state::State;
 use crate::view::{Command, Level, RunView};
 
 mod effects;
+mod ending;
 mod screen_view;
 
 use screen_view::Log;
@@ -349,94 +350,6 @@ impl Runner {
     fn set_mark(&self, mark: u32) {
         if let Some(load) = &self.ports.load {
             load.set_mark(mark);
-        }
-    }
-
-    /// Ends the load and takes in what was still on its way.
-    async fn finish_load(&mut self) {
-        let Some(mut load) = self.ports.load.take() else {
-            return;
-        };
-        load.stop();
-        let limit = self.machine.state().plan.load.timeout + Duration::from_secs(1);
-        let drained = async {
-            while let Some(sample) = next_sample(&mut self.samples).await {
-                if sample.batch.channel == crate::verdict::Channel::Paired {
-                    self.paired += sample.batch.source.requests + sample.batch.target.requests;
-                }
-                self.measure.take(sample);
-            }
-        };
-        let _ = timeout(limit, drained).await;
-    }
-
-    /// The journal cannot be written: no step forward may be taken, and the way back needs
-    /// nothing but the shifter.
-    async fn save_traffic(&mut self, error: &JournalError) -> (Outcome, String) {
-        self.in_flight = None;
-        let error = narrate::chain(error);
-        self.tell(Level::Bad, error.clone());
-        if !self.machine.state().shifted {
-            return (
-                Outcome::Failed,
-                format!("{error}; no traffic had been shifted"),
-            );
-        }
-        match effects::set_weight(&self.ports.shifter, Weight::ZERO).await {
-            Ok(_) => (
-                Outcome::RolledBack,
-                format!("{error}; all traffic is back on the source"),
-            ),
-            Err(rollback) => (
-                Outcome::Stuck,
-                format!("{error}; and the rollback failed: {rollback}"),
-            ),
-        }
-    }
-
-    fn stopped_where(&self) -> String {
-        let state = self.machine.state();
-        match state.applied {
-            Some(weight) => format!("stopped at once; the target's weight is {weight}"),
-            None => format!(
-                "stopped at once while the target's weight was being set to {}",
-                state.set
-            ),
-        }
-    }
-
-    fn next_for(&self, state: &State, left: Option<Outcome>) -> Vec<String> {
-        let run = &state.run;
-        match left.or(state.outcome.as_ref().map(|(outcome, _)| *outcome)) {
-            Some(Outcome::Stuck) => {
-                let mut next = vec!["bring the target's weight to 0 by hand:".to_owned()];
-                next.extend(self.ports.shifter.describe_set(Weight::ZERO));
-                next.push(format!("then check with: cutover status {run}"));
-                next
-            }
-            Some(Outcome::Interrupted) if state.outcome.is_none() => vec![
-                format!("go on: cutover resume {run}"),
-                format!("go back: cutover rollback {run}"),
-            ],
-            Some(Outcome::Held) => vec![format!("go back: cutover rollback {run}")],
-            _ => Vec::new(),
-        }
-    }
-
-    fn measured(&self) -> Measured {
-        let breach = self.machine.state().breach.as_ref();
-        let bad = breach
-            .zip(self.first_bad_at)
-            .map_or((0, 0), |(breach, since)| {
-                self.measure.bad_since(&breach.objective, since)
-            });
-        Measured {
-            duration: self.clock.now().elapsed,
-            edge: self.measure.edge.totals(),
-            paired: self.paired,
-            last_step: self.last_step,
-            bad,
-            rolled_back_after: self.rolled_back_after,
         }
     }
 

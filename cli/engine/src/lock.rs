@@ -1,0 +1,149 @@
+//! One run of a plan at a time: a lock that the system gives back however its holder dies.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::folder::{FolderError, Home, make_folder};
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The run that is under way.
+    pub run: String,
+    /// Process id of its driver.
+    pub pid: u32,
+    /// The machine it runs on.
+    pub host: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Held while a run is under way; the system gives it back when the process dies, however it dies.
+#[derive(Debug)]
+pub struct Lock(File);
+
+/// A lock that was not got.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another run of the same plan is under way.
+    #[error(
+        "another run of `{plan}` is under way: {run}, process {pid} on {host}, since {since}",
+        run = holder.run, pid = holder.pid, host = holder.host, since = holder.since
+    )]
+    Held {
+        /// Name of the plan.
+        plan: String,
+        /// Who holds the lock.
+        holder: Holder,
+    },
+    /// The file system refused.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+impl Home {
+    /// Takes the lock of a plan.
+    ///
+    /// # Errors
+    /// When another run holds it, or the file system refuses.
+    pub fn lock(&self, plan: &str, holder: &Holder) -> Result<Lock, LockError> {
+        let folder = self.path().join("locks");
+        make_folder(&folder)?;
+        let path = folder.join(format!("{plan}.lock"));
+        let io = |doing| {
+            let path = path.clone();
+            move |source| FolderError::Io {
+                path,
+                doing,
+                source,
+            }
+        };
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io("open the lock"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held {
+                    plan: plan.to_owned(),
+                    holder: held_by(&mut file),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(io("take the lock")(source).into()),
+        }
+        let text = serde_json::to_string(holder).unwrap_or_default();
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .map_err(io("write the lock"))?;
+        Ok(Lock(file))
+    }
+
+    /// Who holds the lock of a plan right now, if anybody does.
+    #[must_use]
+    pub fn holder(&self, plan: &str) -> Option<Holder> {
+        let path = self.path().join("locks").join(format!("{plan}.lock"));
+        let mut file = OpenOptions::new().read(true).write(true).open(path).ok()?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Some(held_by(&mut file)),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The system drops the lock with the file in any case.
+        let _ = self.0.set_len(0);
+        let _ = self.0.unlock();
+    }
+}
+
+fn held_by(file: &mut File) -> Holder {
+    let mut text = String::new();
+    let _ = file.read_to_string(&mut text);
+    serde_json::from_str(&text).unwrap_or_else(|_| Holder {
+        run: "unknown".to_owned(),
+        pid: 0,
+        host: "unknown".to_owned(),
+        since: Timestamp::UNIX_EPOCH,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder() -> Holder {
+        Holder {
+            run: "r1".to_owned(),
+            pid: 7,
+            host: "h".to_owned(),
+            since: "2026-11-21T10:00:00Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_second_run_is_told_who_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path());
+        let lock = home.lock("shop", &holder()).unwrap();
+        let error = home.lock("shop", &holder()).unwrap_err().to_string();
+        assert!(
+            error.contains("r1, process 7 on h, since 2026-11-21T10:00:00Z"),
+            "{error}"
+        );
+        assert_eq!(home.holder("shop"), Some(holder()));
+        assert!(home.lock("other", &holder()).is_ok());
+        drop(lock);
+        assert_eq!(home.holder("shop"), None);
+        assert!(home.lock("shop", &holder()).is_ok());
+    }
+}
