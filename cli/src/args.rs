@@ -70,8 +70,8 @@ pub(crate) enum Command {
     Example(Example),
     /// Print completions for a shell.
     Completions(Completions),
-    /// Print the manual page.
-    Man,
+    /// Print a manual page: of the program, or of a subcommand.
+    Man(Man),
 }
 
 impl Command {
@@ -84,9 +84,10 @@ impl Command {
             Command::Resume(resume) => resume.show.output,
             Command::Cleanup(cleanup) => cleanup.output,
             Command::Check(check) => check.output,
-            Command::Schema(_) | Command::Example(_) | Command::Completions(_) | Command::Man => {
-                Output::Human
-            }
+            Command::Schema(_)
+            | Command::Example(_)
+            | Command::Completions(_)
+            | Command::Man(_) => Output::Human,
         }
     }
 }
@@ -199,6 +200,13 @@ pub(crate) struct Example {
     /// Name of the plan.
     #[arg(default_value = "demo")]
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The subcommand, as in `cutover man migrate | man -l -`.
+    #[arg(value_name = "SUBCOMMAND")]
+    pub(crate) subcommand: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Schema(schema) => Ok(print::schema(&schema)),
         Command::Example(example) => print::example(&example),
         Command::Completions(completions) => Ok(print::completions(&completions)),
-        Command::Man => print::man(),
+        Command::Man(man) => print::man(&man),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use cutover_scenarios::{library, schema};
 
-use crate::args::{self, Completions, Example, Schema, SchemaOf};
+use crate::args::{self, Completions, Example, Man, Schema, SchemaOf};
 use crate::console;
 use crate::exit::{Exit, Failure};
 
@@ -36,9 +36,19 @@ pub(super) fn completions(asked: &Completions) -> Exit {
     Exit::Done
 }
 
-pub(super) fn man() -> Result<Exit, Failure> {
+pub(super) fn man(asked: &Man) -> Result<Exit, Failure> {
+    let mut command = args::command();
+    command.build();
+    let page = match &asked.subcommand {
+        None => command,
+        Some(name) => {
+            let found = command.find_subcommand(name).cloned();
+            let found = found.ok_or_else(|| Failure::error(format!("no subcommand `{name}`")))?;
+            found
+        }
+    };
     let mut text = Vec::new();
-    clap_mangen::Man::new(args::command())
+    clap_mangen::Man::new(page)
         .render(&mut text)
         .map_err(|error| Failure::error(format!("could not write the manual page: {error}")))?;
     console::data(String::from_utf8_lossy(&text).trim_end());
