@@ -23,6 +23,7 @@
 //! * `CONNECT` and cleartext HTTP/2 are not offered.
 
 mod admin;
+mod client_stream;
 mod clock;
 mod command;
 pub mod config;

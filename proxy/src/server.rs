@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::Request;
@@ -14,10 +14,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use crate::client_stream::ClientStream;
 use crate::core::{ConnectionContext, Core};
 use crate::error::Cause;
 use crate::exchange::Exchange;
@@ -146,11 +147,11 @@ fn start(stream: TcpStream, core: &Rc<Core>, open: &Rc<Open>) {
 async fn connection(stream: TcpStream, context: Rc<ConnectionContext>) {
     let core = Rc::clone(&context.core);
     let watch = Rc::clone(&context.watch);
-    let io = TokioIo::new(ClientStream {
+    let io = TokioIo::new(ClientStream::new(
         stream,
-        watch: Rc::clone(&watch),
-        core: Rc::clone(&core),
-    });
+        Rc::clone(&watch),
+        Rc::clone(&core),
+    ));
     let service = {
         let context = Rc::clone(&context);
         service_fn(move |request| exchange(&context, request))
@@ -194,7 +195,12 @@ async fn connection(stream: TcpStream, context: Rc<ConnectionContext>) {
         core.metrics.active.add(1);
         let parts = served.into_parts();
         // Either side may break off; there is nobody left to tell.
-        let _ = tunnel(parts.io.into_inner().stream, &parts.read_buf, upstream).await;
+        let _ = tunnel(
+            parts.io.into_inner().into_stream(),
+            &parts.read_buf,
+            upstream,
+        )
+        .await;
         core.metrics.active.subtract(1);
         core.metrics.last_request.set(core.now());
     }
@@ -240,78 +246,4 @@ async fn tunnel(
     server.write_all(early).await?;
     tokio::io::copy_bidirectional(&mut client, &mut server).await?;
     Ok(())
-}
-
-/// The client's stream, noting progress for the timeouts.
-struct ClientStream {
-    stream: TcpStream,
-    watch: Rc<Watch>,
-    core: Rc<Core>,
-}
-
-impl ClientStream {
-    fn moved(&self) {
-        match self.watch.waiting() {
-            Waiting::Idle => self.watch.enter(Waiting::Head, self.core.now()),
-            Waiting::Transfer => self.watch.touch(self.core.now()),
-            Waiting::Head | Waiting::Upstream | Waiting::Tunnel => {}
-        }
-    }
-}
-
-impl AsyncRead for ClientStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.moved();
-        }
-        result
-    }
-}
-
-impl AsyncWrite for ClientStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let result = pin!(&mut self.stream).poll_write(cx, bytes);
-        self.wrote(&result);
-        result
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = pin!(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.wrote(&result);
-        result
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl ClientStream {
-    fn wrote(&self, result: &Poll<io::Result<usize>>) {
-        if let (Poll::Ready(Ok(1..)), Waiting::Transfer) = (result, self.watch.waiting()) {
-            self.watch.touch(self.core.now());
-        }
-    }
 }
