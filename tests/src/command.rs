@@ -115,7 +115,6 @@ impl Finished {
     /// # Panics
     /// When it differs; the message holds all output.
     #[track_caller]
-    #[must_use]
     pub fn expect_exit(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "exit code of {self}");
         self
@@ -126,7 +125,6 @@ impl Finished {
     /// # Panics
     /// When one is missing.
     #[track_caller]
-    #[must_use]
     pub fn expect_told(self, parts: &[&str]) -> Self {
         for part in parts {
             assert!(

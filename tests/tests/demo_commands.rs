@@ -89,7 +89,7 @@ fn bash_takes_the_completions() {
 
 #[test]
 fn an_unknown_command_is_an_error_that_points_to_help() {
-    let _ = Workspace::new()
+    Workspace::new()
         .cutover(["migrat"])
         .expect_exit(1)
         .expect_told(&["migrat", "migrate", "--help"]);
@@ -98,7 +98,7 @@ fn an_unknown_command_is_an_error_that_points_to_help() {
 #[test]
 fn a_folder_without_runs_is_said_plainly() {
     for command in ["status", "rollback", "resume"] {
-        let _ = Workspace::new()
+        Workspace::new()
             .cutover([command])
             .expect_exit(1)
             .expect_told(&["no run is recorded here"]);

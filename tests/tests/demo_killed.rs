@@ -65,7 +65,7 @@ fn serves_on_and_can_be_taken_back(percent: f64) {
     assert_eq!(told["outcome"], "rolled_back", "{told:#}");
     assert_eq!(told["weight"]["live"], 0.0, "{told:#}");
 
-    let _ = workspace.cutover(["cleanup"]).expect_exit(0);
+    workspace.cutover(["cleanup"]).expect_exit(0);
     assert_none_left(&workspace);
 }
 
@@ -112,7 +112,7 @@ fn cleanup_ends_a_killed_run_and_rollback_then_says_that_nothing_is_left() {
     assert_none_left(&workspace);
     std::net::TcpListener::bind(edge.listen).expect("the edge's port is free again");
 
-    let _ = workspace
+    workspace
         .cutover(["rollback"])
         .expect_exit(1)
         .expect_told(&["local stacks", "are gone", "nothing to take back", "25 %"]);
@@ -134,10 +134,10 @@ fn an_edge_that_died_with_the_driver_is_said_plainly() {
         nix::sys::signal::SIGKILL,
     )
     .expect("the edge lives");
-    let _ = workspace
+    workspace
         .cutover(["rollback"])
         .expect_exit(1)
         .expect_told(&["the edge of run", "cutover cleanup"]);
-    let _ = workspace.cutover(["cleanup"]).expect_exit(0);
+    workspace.cutover(["cleanup"]).expect_exit(0);
     assert_none_left(&workspace);
 }

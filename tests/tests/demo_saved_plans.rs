@@ -73,7 +73,7 @@ fn a_saved_plan_is_run_as_it_was_shown() {
     let workspace = Workspace::new();
     write_quick(&workspace, &SHORT_HOLDS);
     let save = ["migrate", "--plan", "plan.yaml", "--out", "saved.plan"];
-    let _ = workspace.cutover(save).expect_exit(0);
+    workspace.cutover(save).expect_exit(0);
     assert_untouched(&workspace);
     let run = ["migrate", "saved.plan", "--yes", "--output", "json"];
     let finished = workspace.start(run).wait(QUICK_RUN).expect_exit(0);
@@ -94,9 +94,9 @@ fn a_saved_plan_whose_file_has_changed_is_stale() {
     let workspace = Workspace::new();
     write_quick(&workspace, &SHORT_HOLDS);
     let save = ["migrate", "--plan", "plan.yaml", "--out", "saved.plan"];
-    let _ = workspace.cutover(save).expect_exit(0);
+    workspace.cutover(save).expect_exit(0);
     write_quick(&workspace, &[("bake", "2s")]);
-    let _ = workspace
+    workspace
         .cutover(["migrate", "saved.plan", "--yes"])
         .expect_exit(5)
         .expect_told(&["saved plan is stale", "plan.yaml has changed"]);
@@ -112,9 +112,9 @@ fn a_saved_plan_whose_address_was_taken_since_is_stale() {
         &[("local", &format!("{{ listen: \"{address}\" }}"))],
     );
     let save = ["migrate", "--plan", "plan.yaml", "--out", "saved.plan"];
-    let _ = workspace.cutover(save).expect_exit(0);
+    workspace.cutover(save).expect_exit(0);
     let _taken = std::net::TcpListener::bind(&address).expect("the address");
-    let _ = workspace
+    workspace
         .cutover(["migrate", "saved.plan", "--yes"])
         .expect_exit(5)
         .expect_told(&["saved plan is stale", &address]);

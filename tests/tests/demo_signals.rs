@@ -69,7 +69,7 @@ fn ctrl_c_while_the_stacks_start_leaves_nothing() {
         },
     );
     running.signal(Signal::SIGINT);
-    let _ = running.wait(SHORT).expect_exit(130);
+    running.wait(SHORT).expect_exit(130);
     assert_none_left(&workspace);
 }
 

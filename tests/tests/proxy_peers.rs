@@ -128,13 +128,13 @@ fn a_drain_lets_transfers_in_flight_come_to_their_end() {
         },
     );
     for (n, transfer) in transfers.into_iter().enumerate() {
-        let _ = transfer.wait(SHORT).expect_exit(0);
+        transfer.wait(SHORT).expect_exit(0);
         assert!(
             fs::read(output(n)).expect("a transfer") == content,
             "transfer {n} differs"
         );
     }
-    let _ = proxy.running.wait(SHORT).expect_exit(0);
+    proxy.running.wait(SHORT).expect_exit(0);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_lame_duck_serves_on_under_load_while_it_says_that_it_is_not_ready() {
     });
     let requests = assert_dropped_nothing(wrk);
     assert!(requests > MANY, "only {requests} requests");
-    let _ = proxy.running.wait(SHORT).expect_exit(0);
+    proxy.running.wait(SHORT).expect_exit(0);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_large_download_arrives_byte_for_byte() {
     ]);
     curl.arg(&output)
         .arg(format!("http://{}/file", proxy.address));
-    let _ = workspace.spawn(curl).wait(SHORT).expect_exit(0);
+    workspace.spawn(curl).wait(SHORT).expect_exit(0);
     assert!(
         fs::read(output).expect("the download") == content,
         "the download differs"
