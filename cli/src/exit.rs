@@ -68,7 +68,7 @@ Exit codes:
     0  done, or nothing to change
     1  error
     2  the plan shows changes (with --detailed-exitcode only)
-    3  an objective was broken, or someone asked: rolled back cleanly
+    3  an objective was broken, a step failed, or someone asked: rolled back cleanly
     4  a person is needed: the rollback is incomplete, or the run was left holding
     5  preflight failed, nothing was touched
     6  another run holds the lock

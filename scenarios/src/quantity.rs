@@ -57,6 +57,9 @@ pub fn duration(text: &str) -> Result<Duration, Misread> {
     if is_decimal(text) {
         return Err(wrong().help(format!("write the unit: `{text}s` for seconds")));
     }
+    if let Some(whole) = without_fraction(text) {
+        return Err(wrong().help(format!("without a fraction: `{whole}`")));
+    }
     let mut total: u64 = 0;
     let mut units = UNITS.iter();
     let mut rest = text;
@@ -83,6 +86,16 @@ pub fn duration(text: &str) -> Result<Duration, Misread> {
         return Err(Misread::new("at most 30 days (`30d`)"));
     }
     Ok(total)
+}
+
+/// How `1.5h` is written here: `1h30m`.
+fn without_fraction(text: &str) -> Option<String> {
+    let (number, unit) = split_at_first(text, |c: char| c.is_ascii_alphabetic());
+    let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    let fraction: f64 = number.parse().ok().filter(|_| number.contains('.'))?;
+    #[expect(clippy::cast_precision_loss, reason = "the scale is below 2^52")]
+    let seconds = fraction * *scale as f64 / 1000.0;
+    Duration::try_from_secs_f64(seconds).ok().map(show_duration)
 }
 
 /// Writes a duration as [`duration`] reads it: `1h30m`, `250ms`, `0s`. Below a millisecond is cut.

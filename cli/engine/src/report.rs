@@ -111,15 +111,32 @@ pub struct Measured {
     pub rolled_back_after: Option<Duration>,
 }
 
-/// The report of a run. `stopped` overrides the outcome of a run that was left where it stands.
+/// How a run was left when that is not what its journal says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftAs {
+    /// How it ended for the person who started it.
+    pub outcome: Outcome,
+    /// One sentence for a person.
+    pub message: String,
+    /// The target's weight where it was written past the journal: what was asked for, and what
+    /// was read back.
+    pub weight: Option<(Weight, Option<Weight>)>,
+}
+
+/// The report of a run. `left` overrides what its state says.
 #[must_use]
 pub fn report(
     state: &State,
     measured: &Measured,
-    stopped: Option<(Outcome, String)>,
+    left: Option<LeftAs>,
     next: Vec<String>,
 ) -> RunReport {
-    let (outcome, message) = stopped
+    let (set, applied) = left
+        .as_ref()
+        .and_then(|left| left.weight)
+        .unwrap_or((state.set, state.applied));
+    let (outcome, message) = left
+        .map(|left| (left.outcome, left.message))
         .or_else(|| state.outcome.clone())
         .unwrap_or((Outcome::Interrupted, "the run has not ended".to_owned()));
     RunReport {
@@ -133,8 +150,8 @@ pub fn report(
         failed_requests: measured.edge.1,
         paired_requests: measured.paired,
         weight: ReportedWeight {
-            set: percent(state.set),
-            applied: state.applied.map(percent),
+            set: percent(set),
+            applied: applied.map(percent),
         },
         steps: steps(state, measured),
         breach: state.breach.as_ref().map(|breach| ReportedBreach {

@@ -43,8 +43,7 @@ pub(super) fn man(asked: &Man) -> Result<Exit, Failure> {
         None => command,
         Some(name) => {
             let found = command.find_subcommand(name).cloned();
-            let found = found.ok_or_else(|| Failure::error(format!("no subcommand `{name}`")))?;
-            found
+            found.ok_or_else(|| Failure::error(format!("no subcommand `{name}`")))?
         }
     };
     let mut text = Vec::new();

@@ -37,17 +37,23 @@ impl Teller {
             } => {
                 console::levelled(*level, &line(record.elapsed_ms, text));
             }
+            RunEvent::Told { at, level, text } => {
+                console::levelled(*level, &line(millis(*at), text));
+            }
             RunEvent::Waiting {
                 at,
                 reason: Some(reason),
             } => {
                 let text = format!("waiting for {reason}");
-                let millis = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-                console::levelled(cutover_engine::view::Level::Warn, &line(millis, &text));
+                console::levelled(cutover_engine::view::Level::Warn, &line(millis(*at), &text));
             }
             RunEvent::Recorded { .. } | RunEvent::Waiting { .. } | RunEvent::Second(_) => {}
         }
     }
+}
+
+fn millis(at: std::time::Duration) -> u64 {
+    u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn line(elapsed_ms: u64, text: &str) -> String {
@@ -61,6 +67,9 @@ fn line(elapsed_ms: u64, text: &str) -> String {
 fn event_json(event: &RunEvent) -> Value {
     match event {
         RunEvent::Recorded { record, .. } => json!({ "event": "recorded", "record": record }),
+        RunEvent::Told { at, level, text } => {
+            json!({ "event": "told", "at_s": at.as_secs_f64(), "level": level, "text": text })
+        }
         RunEvent::Waiting { at, reason } => {
             json!({ "event": "waiting", "at_s": at.as_secs_f64(), "for": reason })
         }

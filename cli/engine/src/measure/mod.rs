@@ -16,7 +16,7 @@ use cutover_scenarios::units::Weight;
 
 use crate::assess::Assessment;
 use crate::fact::{BreachFact, StepObservation};
-use crate::verdict::{ArmCounts, Batch, Channel, Judge};
+use crate::verdict::{ArmCounts, Batch, Channel, GuardKind, Judge};
 use crate::view::{GuardState, GuardView};
 
 pub mod traffic;
@@ -224,7 +224,9 @@ impl Measure {
             threshold: breach.threshold,
             bad_requests: breach.bad_requests,
             detected_after: now.saturating_sub(breach.first_bad_at.unwrap_or(now)),
-            source_breaks_too: self.judge.source_breaks(breach.objective),
+            // A target that is worse than the source is worth leaving, however the source is.
+            source_breaks_too: breach.kind == GuardKind::Absolute
+                && self.judge.source_breaks(breach.objective),
         })
     }
 

@@ -4,15 +4,19 @@
 use std::time::Duration;
 
 use cutover_scenarios::units::Weight;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{Runner, effects, next_sample};
 use crate::journal::JournalError;
 use crate::narrate;
 use crate::phase::Outcome;
-use crate::report::Measured;
+use crate::report::{LeftAs, Measured};
 use crate::state::State;
 use crate::view::Level;
+
+/// Attempts to take the weight back when nothing can be recorded, and the pause before each.
+const SAVING_ATTEMPTS: u32 = 4;
+const SAVING_PAUSE: Duration = Duration::from_millis(300);
 
 impl Runner {
     /// Ends the load and takes in what was still on its way.
@@ -35,42 +39,67 @@ impl Runner {
 
     /// The journal cannot be written: no step forward may be taken, and the way back needs
     /// nothing but the shifter.
-    pub(super) async fn save_traffic(&mut self, error: &JournalError) -> (Outcome, String) {
-        self.in_flight = None;
+    pub(super) async fn save_traffic(&mut self, error: &JournalError) -> LeftAs {
         let error = narrate::chain(error);
         self.tell(Level::Bad, error.clone());
-        if !self.machine.state().shifted {
-            return (
-                Outcome::Failed,
-                format!("{error}; no traffic had been shifted"),
-            );
+        // A write under way ends first: two at once could land in any order.
+        if let Some(effect) = self.in_flight.take() {
+            let _ = effect.await;
         }
-        match effects::set_weight(&self.ports.shifter, Weight::ZERO).await {
-            Ok(_) => (
-                Outcome::RolledBack,
-                format!("{error}; all traffic is back on the source"),
-            ),
-            Err(rollback) => (
-                Outcome::Stuck,
-                format!("{error}; and the rollback failed: {rollback}"),
-            ),
+        if !self.machine.state().shifted {
+            let message = format!("{error}; no traffic had been shifted");
+            return LeftAs {
+                outcome: Outcome::Failed,
+                message,
+                weight: None,
+            };
+        }
+        let mut last = String::new();
+        for attempt in 0..SAVING_ATTEMPTS {
+            sleep(SAVING_PAUSE * attempt).await;
+            match effects::set_weight(&self.ports.shifter, Weight::ZERO).await {
+                Ok(_) => {
+                    self.tell(Level::Warn, "all traffic is back on the source".to_owned());
+                    return LeftAs {
+                        outcome: Outcome::RolledBack,
+                        message: format!("{error}; all traffic is back on the source"),
+                        weight: Some((Weight::ZERO, Some(Weight::ZERO))),
+                    };
+                }
+                Err(rollback) => last = rollback,
+            }
+        }
+        self.tell(Level::Bad, format!("the rollback failed: {last}"));
+        LeftAs {
+            outcome: Outcome::Stuck,
+            message: format!("{error}; and the rollback failed: {last}"),
+            weight: Some((Weight::ZERO, None)),
         }
     }
 
-    pub(super) fn stopped_where(&self) -> String {
+    /// A person wants it to stop at once: nothing more is changed.
+    pub(super) fn stopped_at_once(&self) -> LeftAs {
         let state = self.machine.state();
-        match state.applied {
+        let message = match state.applied {
             Some(weight) => format!("stopped at once; the target's weight is {weight}"),
             None => format!(
                 "stopped at once while the target's weight was being set to {}",
                 state.set
             ),
+        };
+        LeftAs {
+            outcome: Outcome::Interrupted,
+            message,
+            weight: None,
         }
     }
 
-    pub(super) fn next_for(&self, state: &State, left: Option<Outcome>) -> Vec<String> {
+    pub(super) fn next_for(&self, state: &State, left: Option<&LeftAs>) -> Vec<String> {
         let run = &state.run;
-        match left.or(state.outcome.as_ref().map(|(outcome, _)| *outcome)) {
+        let outcome = left
+            .map(|left| left.outcome)
+            .or(state.outcome.as_ref().map(|(ended, _)| *ended));
+        match outcome {
             Some(Outcome::Stuck) => {
                 let mut next = vec!["bring the target's weight to 0 by hand:".to_owned()];
                 next.extend(self.ports.shifter.describe_set(Weight::ZERO));
@@ -81,6 +110,10 @@ impl Runner {
                 format!("go on: cutover resume {run}"),
                 format!("go back: cutover rollback {run}"),
             ],
+            Some(Outcome::RolledBack) if state.outcome.is_none() => vec![format!(
+                "make room for the journal; it ends before the rollback, the live weight does not: \
+                 cutover status {run}"
+            )],
             Some(Outcome::Held) => vec![format!("go back: cutover rollback {run}")],
             _ => Vec::new(),
         }

@@ -23,7 +23,7 @@ use crate::journal::{Journal, JournalError};
 use crate::machine::{Input, Machine, Now};
 use crate::measure::{Measure, NO_MARK, Sample};
 use crate::narrate;
-use crate::phase::{Outcome, Phase};
+use crate::phase::Phase;
 use crate::ports::{Load, PortError, Shifter, Stacks};
 use crate::report::{RunReport, report};
 use crate::state::State;
@@ -79,6 +79,15 @@ pub enum RunEvent {
         record: Box<Record>,
         /// `None` for facts that say nothing to a person.
         told: Option<(Level, String)>,
+    },
+    /// The driver says something that stands in no journal.
+    Told {
+        /// Since the driver began.
+        at: Duration,
+        /// How loud it is.
+        level: Level,
+        /// One sentence.
+        text: String,
     },
     /// The run began or ceased to wait for something.
     Waiting {
@@ -166,13 +175,13 @@ impl Runner {
     pub async fn run(mut self, start: Start) -> RunReport {
         let left = match self.drive(start).await {
             Ok(()) => None,
-            Err(Left::StopNow) => Some((Outcome::Interrupted, self.stopped_where())),
+            Err(Left::StopNow) => Some(self.stopped_at_once()),
             Err(Left::Journal(error)) => Some(self.save_traffic(&error).await),
         };
         self.finish_load().await;
         self.publish();
         let state = self.machine.state();
-        let next = self.next_for(state, left.as_ref().map(|(outcome, _)| *outcome));
+        let next = self.next_for(state, left.as_ref());
         report(state, &self.measured(), left, next)
     }
 
@@ -353,8 +362,14 @@ impl Runner {
         }
     }
 
+    /// Says what stands in no journal.
     fn tell(&mut self, level: Level, text: String) {
-        self.log.push(self.clock.now().elapsed, level, text);
+        let at = self.clock.now().elapsed;
+        self.log.push(at, level, text.clone());
+        let _ = self
+            .audience
+            .events
+            .send(RunEvent::Told { at, level, text });
     }
 
     fn publish(&self) {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::*;
 use crate::fact::FORMAT;
 use crate::journal;
+use crate::phase::Outcome;
 use crate::testing::{plan, weight};
 use crate::verdict::{ArmCounts, Batch, Channel};
 
