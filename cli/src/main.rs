@@ -65,7 +65,7 @@ fn drive(arguments: Vec<OsString>) -> ExitCode {
             return exit.into();
         }
     };
-    let json = arguments.command.output() == args::Output::Json;
+    let json = arguments.command.output() != args::Output::Human;
     match commands::run(arguments) {
         Ok(exit) => exit.into(),
         Err(failure) => {

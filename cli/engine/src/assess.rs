@@ -1,5 +1,7 @@
 //! What the measurements say at one moment, as a value that decisions are made on.
 
+use std::time::Duration;
+
 use cutover_scenarios::units::Weight;
 
 use crate::fact::{BreachFact, StepObservation};
@@ -15,9 +17,24 @@ pub struct Assessment {
     pub seen: StepObservation,
     /// Requests that the target answered since then, through the edge or directly.
     pub target_answers: u64,
+    /// Requests through the edge that nobody answered since somebody last did.
+    pub unanswered: u64,
     /// Seconds since a stack last answered through the edge; `None` before the first answer.
     pub data_age: Option<f64>,
 }
+
+impl Assessment {
+    /// Users get no answer at all, for longer than a moment: whatever the cause, the shift is not
+    /// to go on.
+    #[must_use]
+    pub fn nobody_answers(&self) -> bool {
+        self.unanswered >= UNANSWERED && self.data_age.is_some_and(|age| age >= NOBODY_AFTER)
+    }
+}
+
+/// So many requests in a row, for so many seconds, make [`Assessment::nobody_answers`].
+const UNANSWERED: u64 = 20;
+const NOBODY_AFTER: f64 = 5.0;
 
 /// The three outcomes of looking at the evidence.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +54,9 @@ const STALE_AFTER: f64 = 2.0;
 const STALE_REQUESTS: f64 = 5.0;
 
 /// How far the observed share may lie from the applied weight, in standard errors, before the
-/// shift is doubted. Four standard errors are reached by chance once in 16,000 looks.
-const SHARE_TOLERANCE: f64 = 4.0;
+/// shift is doubted. A split by chance lies further off once in 370 looks, and then holds a moment
+/// longer.
+const SHARE_TOLERANCE: f64 = 3.0;
 
 /// Weighs an assessment. `weight` is the weight applied at the edge, or `None` while nothing is
 /// shifted (qualify): then only direct answers count. `rate` is that of the load, a second.
@@ -48,6 +66,7 @@ pub fn verdict(
     weight: Option<Weight>,
     min_requests: u64,
     rate: f64,
+    held: Duration,
 ) -> Verdict {
     if let Some(breach) = &assessment.breach {
         return Verdict::Breach(breach.clone());
@@ -68,6 +87,11 @@ pub fn verdict(
             "more data: the target has answered {answers} of {min_requests} requests {place}"
         ));
     }
+    if weight.is_some()
+        && let Some(reason) = answers_missing(&assessment.seen, rate, held)
+    {
+        return Verdict::Inconclusive(reason);
+    }
     if let Some(reason) = weight.and_then(|weight| share_disagrees(&assessment.seen, weight)) {
         return Verdict::Inconclusive(reason);
     }
@@ -77,6 +101,16 @@ pub fn verdict(
         ));
     }
     Verdict::Pass
+}
+
+/// Requests that were sent and not answered are no reason to advance: a stalled target answers
+/// nothing at all. A sixth of them may be on their way, and those of the last half second.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn answers_missing(seen: &StepObservation, rate: f64, held: Duration) -> Option<String> {
+    let sent = rate * held.as_secs_f64();
+    let answered = (seen.requests + seen.failed) as f64;
+    (answered < sent * 5.0 / 6.0 - rate / 2.0)
+        .then(|| format!("answers: {answered} of some {sent:.0} requests so far"))
 }
 
 /// A write counts when the measured share agrees with it.
@@ -98,6 +132,8 @@ fn share_disagrees(seen: &StepObservation, weight: Weight) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HELD: Duration = Duration::from_secs(2);
 
     fn healthy(requests: u64, target_requests: u64) -> Assessment {
         Assessment {
@@ -126,41 +162,80 @@ mod tests {
     #[test]
     fn enough_healthy_requests_pass() {
         assert_eq!(
-            verdict(&healthy(1000, 250), weight(25.0), 50, 100.0),
+            verdict(&healthy(1000, 250), weight(25.0), 50, 100.0, HELD),
             Verdict::Pass
         );
-        assert_eq!(verdict(&healthy(0, 50), None, 50, 100.0), Verdict::Pass);
         assert_eq!(
-            verdict(&healthy(400, 400), weight(100.0), 50, 100.0),
+            verdict(&healthy(0, 50), None, 50, 100.0, HELD),
+            Verdict::Pass
+        );
+        assert_eq!(
+            verdict(&healthy(400, 400), weight(100.0), 50, 100.0, HELD),
             Verdict::Pass
         );
     }
 
     #[test]
     fn missing_or_too_little_data_is_not_healthy() {
-        assert!(reason(verdict(&healthy(900, 9), weight(1.0), 10, 100.0)).contains("9 of 10"));
+        assert!(
+            reason(verdict(&healthy(900, 9), weight(1.0), 10, 100.0, HELD)).contains("9 of 10")
+        );
         let mut silent = healthy(1000, 250);
         silent.data_age = None;
-        assert!(reason(verdict(&silent, weight(25.0), 50, 100.0)).contains("the first answer"));
+        assert!(
+            reason(verdict(&silent, weight(25.0), 50, 100.0, HELD)).contains("the first answer")
+        );
         silent.data_age = Some(7.2);
         assert_eq!(
-            verdict(&silent, weight(25.0), 50, 0.5),
+            verdict(&silent, weight(25.0), 50, 0.5, HELD),
             Verdict::Pass,
             "one every 2 s"
         );
-        assert!(reason(verdict(&silent, weight(25.0), 50, 100.0)).contains("7 s"));
+        assert!(reason(verdict(&silent, weight(25.0), 50, 100.0, HELD)).contains("7 s"));
     }
 
     #[test]
     fn a_share_that_disagrees_with_the_weight_holds() {
-        assert!(reason(verdict(&healthy(1000, 400), weight(25.0), 50, 100.0)).contains("40.00 %"));
-        assert!(reason(verdict(&healthy(1000, 990), weight(100.0), 50, 100.0)).contains("99.00 %"));
+        assert!(
+            reason(verdict(&healthy(1000, 400), weight(25.0), 50, 100.0, HELD)).contains("40.00 %")
+        );
+        assert!(
+            reason(verdict(&healthy(1000, 990), weight(100.0), 50, 100.0, HELD))
+                .contains("99.00 %")
+        );
+    }
+
+    #[test]
+    fn requests_that_nobody_answered_hold() {
+        let stalled = verdict(
+            &healthy(400, 100),
+            weight(25.0),
+            50,
+            100.0,
+            Duration::from_secs(8),
+        );
+        assert!(reason(stalled).contains("400 of some 800"));
+    }
+
+    #[test]
+    fn silence_with_failures_is_told_apart_from_mere_silence() {
+        let mut silent = Assessment {
+            data_age: Some(60.0),
+            ..Assessment::default()
+        };
+        assert!(!silent.nobody_answers());
+        silent.unanswered = 20;
+        assert!(silent.nobody_answers());
+        silent.data_age = Some(0.5);
+        assert!(!silent.nobody_answers());
     }
 
     #[test]
     fn a_guard_that_is_near_holds() {
         let mut near = healthy(1000, 250);
         near.near = Some("errors at most 1 %".to_owned());
-        assert!(reason(verdict(&near, weight(25.0), 50, 100.0)).contains("errors at most 1 %"));
+        assert!(
+            reason(verdict(&near, weight(25.0), 50, 100.0, HELD)).contains("errors at most 1 %")
+        );
     }
 }

@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +41,21 @@ pub enum LockError {
         /// Who holds the lock.
         holder: Holder,
     },
+    /// The lock is held, and its holder does not say who it is.
+    #[error("{}: someone holds the lock of `{plan}` and does not say who; try again", path.display())]
+    Unknown {
+        /// Name of the plan.
+        plan: String,
+        /// The lock's file.
+        path: PathBuf,
+    },
     /// The file system refused.
     #[error(transparent)]
     Folder(#[from] FolderError),
 }
+
+/// Attempts to get past someone who only looks.
+const LOOKS: u32 = 10_000;
 
 impl Home {
     /// Takes the lock of a plan.
@@ -68,15 +81,34 @@ impl Home {
             .truncate(false)
             .open(&path)
             .map_err(io("open the lock"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held {
-                    plan: plan.to_owned(),
-                    holder: held_by(&mut file),
-                });
+        // Someone who only looks holds a shared lock for a moment; whoever drives has said so in
+        // the file.
+        let mut looks = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => match held_by(&mut file) {
+                    Some(holder) => {
+                        return Err(LockError::Held {
+                            plan: plan.to_owned(),
+                            holder,
+                        });
+                    }
+                    None if looks < LOOKS => {
+                        looks += 1;
+                        std::thread::yield_now();
+                    }
+                    None => {
+                        return Err(LockError::Unknown {
+                            plan: plan.to_owned(),
+                            path,
+                        });
+                    }
+                },
+                Err(TryLockError::Error(source)) => {
+                    return Err(io("take the lock")(source).into());
+                }
             }
-            Err(TryLockError::Error(source)) => return Err(io("take the lock")(source).into()),
         }
         let text = serde_json::to_string(holder).unwrap_or_default();
         file.set_len(0)
@@ -91,8 +123,8 @@ impl Home {
     pub fn holder(&self, plan: &str) -> Option<Holder> {
         let path = self.path().join("locks").join(format!("{plan}.lock"));
         let mut file = OpenOptions::new().read(true).write(true).open(path).ok()?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Some(held_by(&mut file)),
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => held_by(&mut file),
             Ok(()) | Err(TryLockError::Error(_)) => None,
         }
     }
@@ -106,15 +138,12 @@ impl Drop for Lock {
     }
 }
 
-fn held_by(file: &mut File) -> Holder {
+/// What the holder has written; `None` while it is being written, or when nobody drives.
+fn held_by(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
-    let _ = file.read_to_string(&mut text);
-    serde_json::from_str(&text).unwrap_or_else(|_| Holder {
-        run: "unknown".to_owned(),
-        pid: 0,
-        host: "unknown".to_owned(),
-        since: Timestamp::UNIX_EPOCH,
-    })
+    file.rewind().ok()?;
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 #[cfg(test)]

@@ -37,6 +37,13 @@ pub enum Input<'a> {
         /// The live weight.
         applied: Weight,
     },
+    /// A killed run was taken over to be taken back; the shifter reads this weight.
+    TakeBack {
+        /// The live weight; `None` when nothing was ever shifted and nobody can be asked.
+        applied: Option<Weight>,
+    },
+    /// Nobody sits at the screen any more.
+    Unattended,
     /// An effect came to its end.
     Done {
         /// The intent's id.
@@ -56,6 +63,9 @@ const ROLLBACK_ATTEMPTS: u32 = 6;
 /// The wait before the second attempt; it doubles from there.
 const ROLLBACK_BACKOFF: Duration = Duration::from_millis(200);
 
+/// While both stacks break an objective, evidence is gathered anew at most this often.
+const SHARED_PAUSE: Duration = Duration::from_secs(10);
+
 /// The most that one look at the clock adds to a hold. A driver that was stopped for a minute has
 /// not watched for a minute.
 const LONGEST_TICK: Duration = Duration::from_secs(1);
@@ -70,6 +80,8 @@ pub struct Machine {
     spent: Duration,
     last_look: Option<Duration>,
     retry_rollback_at: Option<Duration>,
+    /// When evidence was last gathered anew because the source broke the same objective.
+    last_shared: Option<Duration>,
     facts: Vec<Fact>,
 }
 
@@ -83,6 +95,7 @@ impl Machine {
             spent: Duration::ZERO,
             last_look: None,
             retry_rollback_at: None,
+            last_shared: None,
             facts: Vec::new(),
         }
     }
@@ -101,6 +114,8 @@ impl Machine {
             match input {
                 Input::Begin => self.enter_and_start(Phase::Inspect, Effect::Inspect),
                 Input::Resume { applied } => self.resume(applied),
+                Input::TakeBack { applied } => self.take_back(applied),
+                Input::Unattended => self.attended = false,
                 Input::Done { id, result } => self.done(now, id, result),
                 Input::Tick(assessment) => self.tick(now, assessment),
                 Input::Command(command) => self.command(command),
@@ -213,6 +228,16 @@ impl Machine {
         }
     }
 
+    fn take_back(&mut self, applied: Option<Weight>) {
+        if let Some(applied) = applied {
+            self.emit(Fact::Reobserved { applied });
+        }
+        self.emit(Fact::Commanded {
+            command: Command::Rollback,
+        });
+        self.go_back(RollbackCause::Asked);
+    }
+
     fn done(&mut self, now: Now, id: u32, result: Result<Output, String>) {
         let Some((in_flight, effect)) = self.state.in_flight else {
             return;
@@ -282,7 +307,10 @@ impl Machine {
         let means_something = match command {
             Command::Pause => !state.paused && state.rollback.is_none(),
             Command::Continue => state.paused && state.rollback.is_none(),
-            Command::Advance => state.rollback.is_none() && state.breach.is_none(),
+            // The bake cannot be cut short: what it proves is time.
+            Command::Advance => {
+                state.rollback.is_none() && state.breach.is_none() && state.phase != Phase::Bake
+            }
             Command::Rollback | Command::Interrupt => state.rollback.is_none(),
         };
         if !means_something {
@@ -301,7 +329,7 @@ impl Machine {
             self.retry_rollback(now);
             return;
         }
-        self.watch(assessment);
+        self.watch(now, assessment);
         let busy = self.state.in_flight.is_some() || self.state.rollback.is_some();
         if self.state.outcome.is_some() || busy || self.state.breach.is_some() || self.state.paused
         {
@@ -316,9 +344,7 @@ impl Machine {
             return;
         }
         let Some(total) = self.timed() else { return };
-        // The bake cannot be cut short: what it proves is time.
-        let cut_short = self.state.advance && self.state.phase != Phase::Bake;
-        if (self.spent >= total || cut_short) && self.weigh(assessment) == Verdict::Pass {
+        if (self.spent >= total || self.state.advance) && self.weigh(assessment) == Verdict::Pass {
             self.advance(assessment);
         }
     }
@@ -326,7 +352,7 @@ impl Machine {
     // ---- decisions -----------------------------------------------------------------------
 
     /// The guard: on from the first paired request until the run ends.
-    fn watch(&mut self, assessment: &Assessment) {
+    fn watch(&mut self, now: Now, assessment: &Assessment) {
         let armed = matches!(
             self.state.phase,
             Phase::Qualify | Phase::Shift | Phase::Bake
@@ -340,10 +366,16 @@ impl Machine {
             if breach.source_breaks_too {
                 // What hurts both stacks (a dependency, a stalled machine) is no reason to leave
                 // the target, and no time to advance either.
-                self.emit(Fact::BreachShared {
-                    breach: breach.clone(),
-                });
                 self.spent = Duration::ZERO;
+                if self
+                    .last_shared
+                    .is_none_or(|last| now.elapsed >= last + SHARED_PAUSE)
+                {
+                    self.last_shared = Some(now.elapsed);
+                    self.emit(Fact::BreachShared {
+                        breach: breach.clone(),
+                    });
+                }
                 return;
             }
             self.emit(Fact::Breached {
@@ -353,6 +385,14 @@ impl Machine {
                 self.go_back(RollbackCause::Breach);
                 return;
             }
+        }
+        if assessment.nobody_answers() && self.state.shifted && self.state.breach.is_none() {
+            let cause = format!(
+                "nobody answers through the edge: {} requests failed in a row",
+                assessment.unanswered
+            );
+            self.go_back(RollbackCause::Failure(cause));
+            return;
         }
         if let Some(breach) = &self.state.breach
             && !self.attended
@@ -379,7 +419,7 @@ impl Machine {
             Phase::Qualify => (None, plan.min_requests),
             _ => (self.state.applied, plan.min_requests),
         };
-        verdict(assessment, weight, min_requests, plan.load.rate)
+        verdict(assessment, weight, min_requests, plan.load.rate, self.spent)
     }
 
     fn advance(&mut self, assessment: &Assessment) {

@@ -142,8 +142,8 @@ fn healthy(state: &State) -> Assessment {
     let share = state.applied.unwrap_or_default().fraction();
     Assessment {
         seen: StepObservation {
-            requests: 1000,
-            target_requests: (share * 1000.0) as u64,
+            requests: 100_000,
+            target_requests: (share * 100_000.0) as u64,
             ..Default::default()
         },
         target_answers: 1000,
@@ -273,6 +273,11 @@ fn a_broken_source_is_no_place_to_go_back_to() {
     assert_eq!(story.machine.state().in_flight, None);
     story.healthy_for(9.0);
     assert_eq!(story.machine.state().step, Some(0), "the hold begins anew");
+    assert_eq!(
+        story.tell(Input::Tick(&both)),
+        vec![],
+        "told once in a while, not all the time"
+    );
     story.command(Command::Rollback);
     assert_eq!(story.succeed(), BACK);
     assert_eq!(story.outcome(), Some(Outcome::RolledBack));
@@ -347,9 +352,45 @@ fn advance_ends_a_hold_early_but_not_the_bake() {
     story.command(Command::Advance);
     story.healthy_for(0.2);
     assert_eq!(story.machine.state().phase, Phase::Bake);
-    story.command(Command::Advance);
+    assert_eq!(story.command(Command::Advance), vec![]);
     story.healthy_for(5.0);
     assert_eq!(story.outcome(), None);
+}
+
+#[test]
+fn a_killed_run_is_taken_back_without_a_step_forward() {
+    for phase in [Phase::Qualify, Phase::Shift, Phase::Bake] {
+        let mut story = Story::at_first_hold(plan());
+        story.machine.state.phase = phase;
+        let facts = story.tell(Input::TakeBack {
+            applied: Some(weight(25.0)),
+        });
+        let writes: Vec<_> = facts
+            .iter()
+            .filter_map(|fact| match fact {
+                Fact::EffectStarted { effect, .. } => Some(*effect),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(writes, [BACK]);
+    }
+}
+
+#[test]
+fn nobody_answering_at_all_goes_back() {
+    let mut story = Story::at_first_hold(plan());
+    let dead = Assessment {
+        unanswered: 500,
+        data_age: Some(6.0),
+        ..Default::default()
+    };
+    story.tell(Input::Tick(&dead));
+    assert_eq!(story.succeed(), BACK);
+    let (_, message) = story.machine.state().outcome.clone().unwrap();
+    assert!(
+        message.contains("nobody answers through the edge"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -544,8 +585,11 @@ proptest! {
                         let seq = story.journal.len() as u64;
                         let at = now(0.0).wall;
                         story.journal.push(Record { seq, at, elapsed_ms: 0, fact: taken_over });
-                        story.tell(Input::Resume { applied: live });
-                        if resumed_as_rollback { story.command(Command::Rollback); }
+                        story.tell(if resumed_as_rollback {
+                            Input::TakeBack { applied: Some(live) }
+                        } else {
+                            Input::Resume { applied: live }
+                        });
                     }
                 }
             }

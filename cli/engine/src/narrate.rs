@@ -29,7 +29,7 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
             format!("setting the target's weight to {weight}"),
         ),
         Fact::EffectStarted { .. } | Fact::StepReached { .. } => return None,
-        Fact::EffectSucceeded { output, .. } => return output_sentence(state, output),
+        Fact::EffectSucceeded { output, .. } => return output_sentence(output),
         Fact::EffectFailed { error, .. } => (Level::Bad, format!("failed: {error}")),
         Fact::StepPassed { step, observed } => {
             let weight = state
@@ -97,7 +97,7 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
     Some(told)
 }
 
-fn output_sentence(state: &State, output: &Output) -> Option<(Level, String)> {
+fn output_sentence(output: &Output) -> Option<(Level, String)> {
     match output {
         Output::Nothing => None,
         Output::Findings(findings) if findings.is_empty() => None,
@@ -109,10 +109,10 @@ fn output_sentence(state: &State, output: &Output) -> Option<(Level, String)> {
                 .collect();
             Some((Level::Good, format!("ready: {}", list.join(", "))))
         }
-        Output::Applied(weight) => {
-            let text = format!("set {}, read back {weight}", state.set);
-            Some((Level::Info, text))
-        }
+        Output::Applied(weight) => Some((
+            Level::Info,
+            format!("the target's weight reads back as {weight}"),
+        )),
     }
 }
 

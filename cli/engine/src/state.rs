@@ -160,7 +160,10 @@ impl State {
         }
         match fact {
             Fact::RunCreated { .. } => return Err("a second `run_created`".to_owned()),
-            Fact::DriverStarted { .. } => self.doubt_in_flight(),
+            Fact::DriverStarted { .. } => {
+                self.reopen();
+                self.doubt_in_flight();
+            }
             Fact::Reobserved { applied } => self.applied = Some(*applied),
             Fact::PhaseEntered { phase } => {
                 self.phase = *phase;
@@ -212,6 +215,20 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Whether a person may take the run up again after its end: it waits for one.
+    #[must_use]
+    pub fn waits_for_a_person(&self) -> bool {
+        matches!(self.outcome, Some((Outcome::Held | Outcome::Stuck, _)))
+    }
+
+    fn reopen(&mut self) {
+        if self.waits_for_a_person() {
+            self.outcome = None;
+            self.phase = self.ended_in.take().unwrap_or(self.phase);
+            self.failed_rollbacks = 0;
+        }
     }
 
     /// A new driver cannot know whether the old one's last effect happened; effects are

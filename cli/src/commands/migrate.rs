@@ -40,7 +40,7 @@ fn run_saved(home: &Home, migrate: &Migrate, text: &str) -> Result<Exit, Failure
         )));
     }
     let saved = SavedPlan::read(&migrate.file, text)?;
-    saved.check_fresh(home)?;
+    saved.check_fresh(home, |plan| show(home, plan))?;
     go_ahead(home, migrate, saved.plan, &saved.preview)
 }
 

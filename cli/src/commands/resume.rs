@@ -1,7 +1,9 @@
 //! `cutover resume`: goes on with a run whose driver was killed.
 
 use cutover_engine::folder::Home;
+use cutover_engine::phase::Phase;
 use cutover_engine::runner::Start;
+use cutover_scenarios::units::Weight;
 
 use super::taken_over::{self, Found};
 use crate::args::Resume;
@@ -19,9 +21,22 @@ pub(super) fn run(home: &Home, resume: &Resume) -> Result<Exit, Failure> {
             }
         };
         let state = &found.driven.state;
+        // Up to the deployment nothing hangs on an edge; it is brought up then.
+        let live = match found.live {
+            Some(live) => live,
+            None if state.phase <= Phase::Deploy => Weight::ZERO,
+            None => {
+                found.driven.stacks.leave_running().await;
+                return Err(Failure::error(format!(
+                    "the edge of run {} does not answer, so it cannot go on; nothing was shifted; \
+                     end what is left with: cutover cleanup {}",
+                    state.run, state.run
+                )));
+            }
+        };
         console::note(&format!(
             "run {} stopped in phase {}; the journal set the target's weight to {}, the edge has {}",
-            state.run, state.phase, state.set, found.live
+            state.run, state.phase, state.set, live
         ));
         let what = match (&state.rollback, state.step) {
             (Some(_), _) => "finish the rollback".to_owned(),
@@ -37,6 +52,6 @@ pub(super) fn run(home: &Home, resume: &Resume) -> Result<Exit, Failure> {
             return Ok(Exit::Done);
         }
         run::take_over(&mut found.driven.journal, &mut found.driven.state, &found.driven.clock)?;
-        run::drive(found.driven, Start::Resume(found.live), &resume.show).await
+        run::drive(found.driven, Start::Resume(live), &resume.show).await
     })
 }

@@ -98,11 +98,23 @@ impl SavedPlan {
     }
 
     /// Refuses to run when inputs or live state have moved since the plan was shown.
-    pub(super) fn check_fresh(&self, home: &Home) -> Result<(), Failure> {
+    ///
+    /// What is run is what the plan file says: the copies in here are only held against it, so
+    /// nobody can slip another plan into the file.
+    pub(super) fn check_fresh(
+        &self,
+        home: &Home,
+        preview: impl Fn(&Plan) -> Preview,
+    ) -> Result<(), Failure> {
         let mut moved = Vec::new();
-        match load::text(&self.file) {
-            Ok(text) if hash(&text) == self.sha256 => {}
-            Ok(_) => moved.push(format!("{} has changed", self.file.display())),
+        match load::plan(&self.file) {
+            Ok(loaded) if hash(&loaded.text) != self.sha256 => {
+                moved.push(format!("{} has changed", self.file.display()));
+            }
+            Ok(loaded) if loaded.plan != self.plan || preview(&self.plan) != self.preview => {
+                moved.push("it does not say what its plan file says".to_owned());
+            }
+            Ok(_) => {}
             Err(error) => moved.push(Failure::chain(&error).message),
         }
         let live = Live::of(home, &self.plan)?;

@@ -1,13 +1,14 @@
 //! `cutover status`: where a run stands, from its journal and from the live system.
 
 use cutover_engine::folder::Home;
-use cutover_engine::journal::{self, Replayed};
+use cutover_engine::journal::Replayed;
 use cutover_engine::lock::Holder;
 use cutover_engine::ports::Shifter as _;
 use cutover_rehearsal::local::{Part, parts_alive};
 use cutover_scenarios::units::Weight;
 use serde_json::{Value, json};
 
+use super::taken_over;
 use crate::args::{Output, RunCommand};
 use crate::console;
 use crate::exit::{Exit, Failure};
@@ -29,7 +30,7 @@ pub(super) fn run(home: &Home, asked: &RunCommand) -> Result<Exit, Failure> {
     let folder = home
         .find_run(asked.run.as_deref())
         .map_err(|error| Failure::chain(&error))?;
-    let replayed = journal::read(&folder.journal()).map_err(|error| Failure::chain(&error))?;
+    let replayed = taken_over::read(&folder)?;
     let (stacks, shifter) = run::local_ports(&replayed.state, &folder, None)?;
     let live = super::runtime()?.block_on(async {
         stacks.adopt().await;
@@ -62,7 +63,7 @@ fn next(replayed: &Replayed, driven: bool, edge_answers: bool, parts_left: bool)
     if driven {
         return vec!["it is being driven; nothing to do".to_owned()];
     }
-    if replayed.state.outcome.is_some() {
+    if replayed.state.outcome.is_some() && !replayed.state.waits_for_a_person() {
         return if parts_left {
             vec![format!(
                 "end what is left of its stacks: cutover cleanup {run}"
@@ -79,7 +80,7 @@ fn next(replayed: &Replayed, driven: bool, edge_answers: bool, parts_left: bool)
         ]
     } else if parts_left {
         vec![format!(
-            "its edge is gone; end what is left: cutover cleanup {run}"
+            "its edge is not up; end what is left: cutover cleanup {run}"
         )]
     } else {
         vec!["its local stacks are gone, so no traffic flows; begin anew when you like".to_owned()]
@@ -109,8 +110,8 @@ fn text(status: &Status) -> String {
     });
     let journal = match (state.applied, &state.in_flight) {
         (Some(applied), _) => format!("set {}, applied {applied}", state.set),
-        (None, Some(_)) => format!("set {} (in doubt: the write was under way)", state.set),
-        (None, None) => format!("set {}, never written", state.set),
+        (None, _) if !state.shifted => "never written".to_owned(),
+        (None, _) => format!("set {} (in doubt: the write has no known end)", state.set),
     };
     let live = match &status.live {
         Ok(weight) => format!("the edge has {weight}"),

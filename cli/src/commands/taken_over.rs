@@ -5,6 +5,7 @@ use cutover_engine::folder::{Home, RunFolder};
 use cutover_engine::journal::{self, Journal, Replayed};
 use cutover_engine::phase::Outcome;
 use cutover_engine::ports::Shifter as _;
+use cutover_rehearsal::local::{LocalShifter, parts_alive};
 use cutover_scenarios::units::Weight;
 
 use crate::console;
@@ -14,11 +15,12 @@ use crate::run::{self, Driven};
 /// A killed run that this process may drive from now on.
 pub(super) struct TakenOver {
     pub(super) driven: Driven,
-    /// The target's weight as the live edge has it.
-    pub(super) live: Weight,
+    /// The target's weight as the live edge has it; `None` when nothing was ever shifted and the
+    /// edge does not answer.
+    pub(super) live: Option<Weight>,
 }
 
-/// What was found instead of a run that can be driven on.
+/// What was found.
 pub(super) enum Found {
     /// It can be driven on.
     Run(Box<TakenOver>),
@@ -26,26 +28,19 @@ pub(super) enum Found {
     Ended(Outcome, String),
 }
 
-/// Finds the run and takes its lock, without changing anything yet.
+/// Finds the run and takes its lock, without changing anything yet. A run that waits for a person
+/// (`held`, `stuck`) is not over.
 pub(super) async fn find(home: &Home, run: Option<&str>) -> Result<Found, Failure> {
     let folder = home.find_run(run).map_err(|error| Failure::chain(&error))?;
-    let replayed = journal::read(&folder.journal()).map_err(|error| Failure::chain(&error))?;
-    if let Some((outcome, message)) = &replayed.state.outcome {
+    let plan = read(&folder)?.state.plan.name;
+    let lock = run::take_lock(home, &plan, folder.id()).map_err(ask_the_driver)?;
+    // Only under the lock nobody else writes.
+    let replayed = read(&folder)?;
+    if let Some((outcome, message)) = &replayed.state.outcome
+        && !replayed.state.waits_for_a_person()
+    {
         return Ok(Found::Ended(*outcome, message.clone()));
     }
-    let lock = run::take_lock(home, &replayed.state.plan.name, folder.id()).map_err(|failure| {
-        match failure.exit {
-            Exit::Locked => Failure {
-                message: format!(
-                    "{}; ask that driver: press r on its screen, or send SIGINT to the process \
-                     (it rolls back and ends)",
-                    failure.message
-                ),
-                ..failure
-            },
-            _ => failure,
-        }
-    })?;
     if replayed.torn {
         console::note("the journal's last line was cut off by the crash and does not count");
     }
@@ -57,14 +52,13 @@ pub(super) async fn find(home: &Home, run: Option<&str>) -> Result<Found, Failur
     let (stacks, shifter) = run::local_ports(&replayed.state, &folder, fault)?;
     let alive = stacks.adopt().await;
     let live = match shifter.read().await {
-        Ok(live) => live,
+        Ok(live) => Some(live),
+        // Nothing was ever shifted, so there is nothing that could be elsewhere than at 0.
+        Err(_) if !replayed.state.shifted => None,
         Err(error) => {
-            return Err(gone(
-                &folder,
-                &replayed,
-                alive.is_empty(),
-                &error.to_string(),
-            ));
+            let error = gone(&folder, &replayed, alive.is_empty(), &error.to_string());
+            stacks.leave_running().await;
+            return Err(error);
         }
     };
     let journal =
@@ -81,6 +75,45 @@ pub(super) async fn find(home: &Home, run: Option<&str>) -> Result<Found, Failur
         lock,
     };
     Ok(Found::Run(Box::new(TakenOver { driven, live })))
+}
+
+/// Reads the run's journal; when it is damaged, says how to act without it.
+pub(super) fn read(folder: &RunFolder) -> Result<Replayed, Failure> {
+    journal::read(&folder.journal()).map_err(|error| {
+        let mut failure = Failure::chain(&error);
+        let parts = parts_alive(folder.path());
+        if let Some(edge) = parts.iter().find(|part| part.name == "edge") {
+            let shifter = LocalShifter::new(None);
+            shifter.connect(edge.registration.admin, None);
+            let back = shifter.describe_set(Weight::ZERO).join("; ");
+            failure.message.push_str(&format!(
+                "; its edge still serves on {}; take its traffic back by hand: {back}",
+                edge.registration.listen
+            ));
+        }
+        if !parts.is_empty() {
+            failure.message.push_str(&format!(
+                "; end its {} processes with: cutover cleanup {}",
+                parts.len(),
+                folder.id()
+            ));
+        }
+        failure
+    })
+}
+
+fn ask_the_driver(failure: Failure) -> Failure {
+    match failure.exit {
+        Exit::Locked => Failure {
+            message: format!(
+                "{}; ask that driver: press r on its screen, or send SIGINT to the process (it \
+                 rolls back and ends)",
+                failure.message
+            ),
+            ..failure
+        },
+        _ => failure,
+    }
 }
 
 fn gone(folder: &RunFolder, replayed: &Replayed, all: bool, error: &str) -> Failure {

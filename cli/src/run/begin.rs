@@ -114,7 +114,7 @@ pub(crate) fn take_lock(home: &Home, plan: &str, run: &str) -> Result<Lock, Fail
         since: clock::wall(),
     };
     home.lock(plan, &holder).map_err(|error| match error {
-        LockError::Held { .. } => Failure {
+        LockError::Held { .. } | LockError::Unknown { .. } => Failure {
             message: format!("{error}; watch it with `cutover status`"),
             exit: Exit::Locked,
         },

@@ -69,7 +69,7 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
         events,
         views,
     };
-    let runner = Runner::new(state, journal, clock, ports, audience, console::attended());
+    let runner = Runner::new(state, journal, clock, ports, audience, screen);
     let running = tokio::spawn(runner.run(start));
     if screen {
         watch_on_screen(view, controls, &lines).await;
@@ -77,8 +77,12 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
     let report = running.await;
     let _ = teller.await;
 
-    // Whatever happened, what this process started ends with it.
-    if taking_back {
+    // Whatever happened, what this process started ends with it, unless a person needs it still.
+    let needed = taking_back
+        || report
+            .as_ref()
+            .is_ok_and(|report| matches!(report.outcome, Outcome::Held | Outcome::Stuck));
+    if needed {
         stacks.leave_running().await;
     } else {
         stacks.end().await;
@@ -90,18 +94,19 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
             folder.journal().display()
         ))
     })?;
-    explain_local_end(&mut report, taking_back);
+    explain_local_end(&mut report, needed);
     output::finish(show.output, &report, &latencies.take());
     Ok(Exit::of(&report))
 }
 
 /// What comes next differs for stacks that end with their driver.
-fn explain_local_end(report: &mut RunReport, taking_back: bool) {
-    if taking_back {
-        report
-            .next
-            .push("the local stacks go on serving; end them with: cutover cleanup".to_owned());
-    } else if matches!(report.outcome, Outcome::Interrupted | Outcome::Held) {
+fn explain_local_end(report: &mut RunReport, left_running: bool) {
+    if left_running {
+        report.next.push(format!(
+            "the local stacks go on serving; end them with: cutover cleanup {}",
+            report.run
+        ));
+    } else if report.outcome == Outcome::Interrupted {
         report.next = vec![
             "the local stacks have been ended with their driver, so nothing serves and nothing \
              is left to take back; begin anew when you like"
@@ -141,10 +146,14 @@ async fn watch_on_screen(
         colour: !console::no_colour(),
         unicode,
     };
-    match screen::run(views, commands, options).await {
+    // In a task of its own: a screen that breaks must not take the run with it.
+    let shown = tokio::spawn(screen::run(views, commands, options)).await;
+    let shown = shown.unwrap_or_else(|broken| Err(std::io::Error::other(broken)));
+    match shown {
         Ok(ScreenEnd::RunEnded | ScreenEnd::RunLost) => {}
         Ok(ScreenEnd::Detached) => {
             lines.store(true, Ordering::Relaxed);
+            let _ = controls.send(Control::Unattended);
             console::note(
                 "the screen is closed; the run goes on here, one line per event (Ctrl-C rolls back)",
             );
@@ -155,6 +164,7 @@ async fn watch_on_screen(
         }
         Err(error) => {
             lines.store(true, Ordering::Relaxed);
+            let _ = controls.send(Control::Unattended);
             console::note(&format!(
                 "the screen failed ({error}); the run goes on, one line per event"
             ));

@@ -1,14 +1,20 @@
 //! Signals as requests to the run.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use cutover_engine::runner::Control;
 use cutover_engine::view::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 
 use crate::console;
+
+/// Signals this close together are one: `timeout` and shells send theirs to the process and once
+/// more to its group.
+const ONE_SIGNAL: Duration = Duration::from_millis(300);
 
 /// The first SIGINT, SIGTERM or SIGQUIT rolls back and ends; the second stops at once. SIGHUP (the
 /// terminal went away) changes nothing: a run does not hang on its terminal.
@@ -18,18 +24,21 @@ pub(super) fn listen(controls: UnboundedSender<Control>, lines: Arc<AtomicBool>)
         SignalKind::terminate(),
         SignalKind::quit(),
     ];
-    let asked_before = Arc::new(AtomicBool::new(false));
+    let first: Arc<OnceLock<Instant>> = Arc::default();
     for kind in kinds {
         let Ok(mut signals) = signal(kind) else {
             continue;
         };
         let (controls, lines) = (controls.clone(), Arc::clone(&lines));
-        let asked_before = Arc::clone(&asked_before);
+        let first = Arc::clone(&first);
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                if asked_before.swap(true, Ordering::Relaxed) {
-                    let _ = controls.send(Control::StopNow);
-                } else {
+                let now = Instant::now();
+                if let Some(first) = first.get() {
+                    if now >= *first + ONE_SIGNAL {
+                        let _ = controls.send(Control::StopNow);
+                    }
+                } else if first.set(now).is_ok() {
                     if lines.load(Ordering::Relaxed) {
                         console::note("rolling back; once more stops at once");
                     }

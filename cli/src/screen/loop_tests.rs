@@ -71,8 +71,9 @@ impl Session {
         let typed = Box::pin(stream::unfold(typed, async |mut typed| {
             typed.recv().await.map(|event| (event, typed))
         }));
-        let screen =
-            tokio::spawn(async move { follow(&mut memory, typed, seen, send, OPTIONS).await });
+        let screen = tokio::spawn(async move {
+            detached_if_gone(follow(&mut memory, typed, seen, send, OPTIONS).await)
+        });
         Session {
             views,
             commands,
@@ -187,6 +188,16 @@ async fn a_terminal_that_is_closed_detaches() {
     drop(session.keys);
     let end = timeout(LIMIT, session.screen).await.unwrap().unwrap();
     assert_eq!(end.unwrap(), ScreenEnd::Detached);
+}
+
+#[tokio::test]
+async fn a_terminal_that_hung_up_detaches() {
+    use nix::errno::Errno;
+    for errno in [Errno::EIO, Errno::ENXIO, Errno::EPIPE] {
+        let session = Session::begin(sample::shifting());
+        session.keys.send(Err(errno.into())).unwrap();
+        assert_eq!(session.ended().await.unwrap(), ScreenEnd::Detached);
+    }
 }
 
 #[tokio::test]

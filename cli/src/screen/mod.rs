@@ -75,8 +75,19 @@ pub(crate) async fn run(
     commands: mpsc::UnboundedSender<Command>,
     options: ScreenOptions,
 ) -> io::Result<ScreenEnd> {
-    let mut terminal = TerminalGuard::take()?;
-    follow(&mut terminal, EventStream::new(), views, commands, options).await
+    let shown = async {
+        let mut terminal = TerminalGuard::take()?;
+        follow(&mut terminal, EventStream::new(), views, commands, options).await
+    };
+    detached_if_gone(shown.await)
+}
+
+/// A terminal that is gone detaches, as a person does who closes it; other failures stay.
+fn detached_if_gone(end: io::Result<ScreenEnd>) -> io::Result<ScreenEnd> {
+    match end {
+        Err(error) if terminal::is_gone(&error) => Ok(ScreenEnd::Detached),
+        end => end,
+    }
 }
 
 /// The loop: keys, new views and ticks, in whichever order they come.

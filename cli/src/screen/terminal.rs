@@ -9,6 +9,7 @@
 //! `--output json > report.json` and the screen go together.
 
 use std::io::{self, BufWriter, IsTerminal, Stderr, Write};
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +19,22 @@ use crossterm::execute;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use nix::errno::Errno;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
+
+/// Whether an error means that there is no terminal any more, because its window, connection or
+/// session was closed: `EIO` is what a hung-up terminal answers (POSIX, general terminal
+/// interface, "modem disconnect"), `ENXIO` what opening `/dev/tty` does without one, `EPIPE` what
+/// a closed connection does.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    let of_terminal = error
+        .raw_os_error()
+        .map(Errno::from_raw)
+        .is_some_and(|errno| matches!(errno, Errno::EIO | Errno::ENXIO | Errno::EPIPE));
+    of_terminal || error.kind() == io::ErrorKind::BrokenPipe
+}
 
 /// Where the screen is drawn; tests draw into memory.
 pub(super) trait Surface {
@@ -51,7 +65,11 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it shows the screen: raw mode, alternate screen, no cursor.
 pub(super) struct TerminalGuard {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stderr>>>,
+    /// Never dropped: [`Terminal`] would show the cursor and, when the terminal is gone, complain
+    /// with `eprintln!`, which panics then; and the writer would flush the rest of a broken frame
+    /// onto the screen that was given back. [`give_back`] does what is needed. What leaks are the
+    /// buffers of one screen.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stderr>>>>,
 }
 
 impl TerminalGuard {
@@ -79,7 +97,9 @@ impl TerminalGuard {
         let mut out = BufWriter::with_capacity(64 * 1024, standard_error());
         execute!(out, EnterAlternateScreen, Hide)?;
         let terminal = Terminal::new(CrosstermBackend::new(out))?;
-        Ok(TerminalGuard { terminal })
+        Ok(TerminalGuard {
+            terminal: ManuallyDrop::new(terminal),
+        })
     }
 }
 

@@ -58,6 +58,7 @@ pub struct Measure {
     seen: StepObservation,
     target_answers: u64,
     last_answer: Option<Duration>,
+    unanswered: u64,
     gathering: [Option<(Duration, Batch)>; 2],
     bad: VecDeque<BadMoment>,
     /// Through the edge, whoever answered.
@@ -89,6 +90,7 @@ impl Measure {
             seen: StepObservation::default(),
             target_answers: 0,
             last_answer: None,
+            unanswered: 0,
             gathering: [None, None],
             bad: VecDeque::new(),
             edge: Traffic::default(),
@@ -129,6 +131,9 @@ impl Measure {
             self.edge.add_unanswered(at, sample.unattributed);
             if source + target > 0 {
                 self.last_answer = self.last_answer.max(Some(at));
+                self.unanswered = 0;
+            } else {
+                self.unanswered += sample.unattributed;
             }
         }
         self.source
@@ -166,6 +171,7 @@ impl Measure {
                 .map(|guard| guard.name.clone()),
             seen: self.seen,
             target_answers: self.target_answers,
+            unanswered: self.unanswered,
             data_age: self
                 .last_answer
                 .map(|last| now.saturating_sub(last).as_secs_f64()),

@@ -20,12 +20,19 @@ const SAVING_PAUSE: Duration = Duration::from_millis(300);
 
 impl Runner {
     /// Ends the load and takes in what was still on its way.
-    pub(super) async fn finish_load(&mut self) {
+    pub(super) async fn finish_load(&mut self, at_once: bool) {
         let Some(mut load) = self.ports.load.take() else {
             return;
         };
         load.stop();
-        let limit = self.machine.state().plan.load.timeout + Duration::from_secs(1);
+        if self.samples.is_none() {
+            return;
+        }
+        let limit = if at_once {
+            Duration::from_millis(300)
+        } else {
+            self.machine.state().plan.load.timeout + Duration::from_secs(1)
+        };
         let drained = async {
             while let Some(sample) = next_sample(&mut self.samples).await {
                 if sample.batch.channel == crate::verdict::Channel::Paired {

@@ -23,7 +23,7 @@ use crate::journal::{Journal, JournalError};
 use crate::machine::{Input, Machine, Now};
 use crate::measure::{Measure, NO_MARK, Sample};
 use crate::narrate;
-use crate::phase::Phase;
+use crate::phase::{Outcome, Phase};
 use crate::ports::{Load, PortError, Shifter, Stacks};
 use crate::report::{RunReport, report};
 use crate::state::State;
@@ -36,6 +36,9 @@ mod screen_view;
 use screen_view::Log;
 
 pub use screen_view::first_view;
+
+/// A source that fails this share of requests is worth a warning when traffic goes back to it.
+const BROKEN_SOURCE: f64 = 0.1;
 
 /// How often measurements are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -57,8 +60,8 @@ pub enum Start {
     Fresh,
     /// A killed run goes on from its journal; the shifter reads this weight.
     Resume(Weight),
-    /// A killed run is taken back; the shifter reads this weight.
-    Rollback(Weight),
+    /// A killed run is taken back; the shifter reads this weight, if anything was ever shifted.
+    Rollback(Option<Weight>),
 }
 
 /// What may be asked of a driver.
@@ -66,6 +69,8 @@ pub enum Start {
 pub enum Control {
     /// A request to the run.
     Command(Command),
+    /// Nobody sits at the screen any more.
+    Unattended,
     /// Leave everything as it stands, at once.
     StopNow,
 }
@@ -178,7 +183,10 @@ impl Runner {
             Err(Left::StopNow) => Some(self.stopped_at_once()),
             Err(Left::Journal(error)) => Some(self.save_traffic(&error).await),
         };
-        self.finish_load().await;
+        let at_once = left
+            .as_ref()
+            .is_some_and(|left| left.outcome == Outcome::Interrupted);
+        self.finish_load(at_once).await;
         self.publish();
         let state = self.machine.state();
         let next = self.next_for(state, left.as_ref());
@@ -199,11 +207,7 @@ impl Runner {
                 }
                 self.machine.handle(now, Input::Resume { applied })
             }
-            Start::Rollback(applied) => {
-                let mut facts = self.machine.handle(now, Input::Resume { applied });
-                facts.extend(self.machine.handle(now, Input::Command(Command::Rollback)));
-                facts
-            }
+            Start::Rollback(applied) => self.machine.handle(now, Input::TakeBack { applied }),
         };
         self.follow(now, facts)?;
 
@@ -226,6 +230,13 @@ impl Runner {
                         let now = self.clock.now();
                         let facts = self.machine.handle(now, Input::Command(command));
                         self.follow(now, facts)?;
+                    }
+                    Control::Unattended => {
+                        let now = self.clock.now();
+                        let facts = self.machine.handle(now, Input::Unattended);
+                        self.follow(now, facts)?;
+                        // Said again for whoever reads the lines.
+                        self.waiting = None;
                     }
                     Control::StopNow => return Err(Left::StopNow),
                 },
@@ -317,6 +328,7 @@ impl Runner {
             Fact::RollbackDecided { .. } => {
                 self.last_step = self.measure.seen();
                 self.last_step.held = self.machine.spent();
+                self.warn_of_a_broken_source(now);
             }
             Fact::EffectSucceeded {
                 output: Output::Applied(weight),
@@ -330,6 +342,23 @@ impl Runner {
                 self.begin_segment(*weight);
             }
             _ => {}
+        }
+    }
+
+    /// Going back is what was decided; whether it helps, a person should know.
+    fn warn_of_a_broken_source(&mut self, now: Now) {
+        let failing = self
+            .measure
+            .source
+            .view(now.elapsed)
+            .error_rate
+            .unwrap_or(0.0);
+        if failing >= BROKEN_SOURCE {
+            let share = narrate::percent(failing);
+            self.tell(
+                Level::Bad,
+                format!("the source itself fails {share} of its requests: going back may not help"),
+            );
         }
     }
 

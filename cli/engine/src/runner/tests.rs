@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep, timeout};
 use super::*;
 use crate::fact::FORMAT;
 use crate::journal;
-use crate::phase::Outcome;
 use crate::testing::{plan, weight};
 use crate::verdict::{ArmCounts, Batch, Channel};
 
@@ -337,7 +336,7 @@ async fn after_a_kill(records: &[String], rollback: bool, happened: bool) -> (Ru
         .unwrap();
     let stage = on_stage(state, journal, folder, Arc::clone(&world), clock);
     let start = if rollback {
-        Start::Rollback(live)
+        Start::Rollback(Some(live))
     } else {
         Start::Resume(live)
     };

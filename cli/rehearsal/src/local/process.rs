@@ -128,6 +128,11 @@ impl Process {
         }
     }
 
+    /// Lets the process go on when this value and its driver are gone.
+    pub(super) fn release(mut self) {
+        self.child = None;
+    }
+
     pub(super) fn runs(&mut self) -> bool {
         // A child that ended stays a zombie until it is waited for.
         if let Some(child) = &mut self.child {

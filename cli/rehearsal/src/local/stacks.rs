@@ -11,7 +11,7 @@ use cutover_scenarios::plan::{LocalEdge, LocalStack, Plan, Stack, Traffic};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::interval;
 
 use super::process::{Process, Recipe, state_file};
@@ -125,19 +125,26 @@ impl LocalStacks {
         if let Some(task) = running.keep_alive.take() {
             task.abort();
         }
-        // Adopted processes are not children, and only children are ended on drop.
-        running.processes.clear();
+        for process in running.processes.drain(..) {
+            process.release();
+        }
     }
 
-    /// Ends every process, the edge first, and waits until they are gone.
+    /// Ends every process, the one that was started last (the edge) first, and waits until they
+    /// are gone.
     pub async fn end(&self) {
         let mut running = self.running.lock().await;
         if let Some(task) = running.keep_alive.take() {
             task.abort();
         }
-        while let Some(process) = running.processes.pop() {
-            process.end().await;
+        if let Some(edge) = running.processes.pop() {
+            edge.end().await;
         }
+        let mut ending = JoinSet::new();
+        for process in running.processes.drain(..) {
+            ending.spawn(process.end());
+        }
+        ending.join_all().await;
     }
 
     async fn ensure(&self, running: &mut Running, recipe: Recipe) -> Result<SocketAddr, PortError> {
@@ -252,9 +259,9 @@ impl Stacks for LocalStacks {
         let taken: Vec<String> = self
             .fixed_listeners()
             .into_iter()
-            .filter(|(name, address)| {
+            .filter(|(_, address)| {
                 let ours = |part: &Part| part.registration.listen == *address;
-                !adopted.iter().any(ours) && !name.is_empty() && TcpListener::bind(address).is_err()
+                !adopted.iter().any(ours) && TcpListener::bind(address).is_err()
             })
             .map(|(name, address)| format!("the {name}'s address {address} is already in use"))
             .collect();
