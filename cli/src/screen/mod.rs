@@ -6,12 +6,14 @@
 //! - [`draw`]: run and state become a frame; one file a panel
 //! - [`format`], [`theme`], [`ascii`]: numbers, colours and symbols
 //! - [`terminal`]: takes the terminal, and gives it back on every way out
+//! - [`hangup`]: notices that the terminal was closed
 //!
-//! All but `terminal` and the loop in this file is pure.
+//! All but `terminal`, `hangup` and the loop in this file is pure.
 
 mod ascii;
 mod draw;
 mod format;
+mod hangup;
 mod keymap;
 #[cfg(test)]
 mod sample;
@@ -63,9 +65,8 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Shows the run on the terminal until it ends or a person leaves.
 ///
-/// The terminal (standard error, with keys from standard input or else the controlling terminal)
-/// is given back before this returns, when the future is dropped, and before the message of a
-/// panic is printed.
+/// The terminal (standard error, with keys from standard input) is given back before this
+/// returns, when the future is dropped, and before the message of a panic is printed.
 ///
 /// # Errors
 /// The terminal cannot be taken, read or written, or was given back because a part of the program
@@ -77,7 +78,9 @@ pub(crate) async fn run(
 ) -> io::Result<ScreenEnd> {
     let shown = async {
         let mut terminal = TerminalGuard::take()?;
-        follow(&mut terminal, EventStream::new(), views, commands, options).await
+        let (_watch, closed) = hangup::watch()?;
+        let keys = Box::pin(EventStream::new().take_until(closed));
+        follow(&mut terminal, keys, views, commands, options).await
     };
     detached_if_gone(shown.await)
 }

@@ -76,15 +76,22 @@ impl TerminalGuard {
     /// Takes the terminal.
     ///
     /// # Errors
-    /// Standard error is no terminal, or the terminal refuses raw mode. It is given back as it
-    /// was.
+    /// Standard input or standard error is no terminal, or the terminal refuses raw mode. It is
+    /// given back as it was.
     pub(super) fn take() -> io::Result<Self> {
-        if !standard_error().is_terminal() {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "the screen needs a terminal on standard error, which is a file or a pipe; \
-                 run without the screen",
-            ));
+        for (name, is_terminal) in [
+            ("standard input", io::stdin().is_terminal()),
+            ("standard error", standard_error().is_terminal()),
+        ] {
+            if !is_terminal {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    format!(
+                        "the screen needs a terminal on {name}, which is a file or a pipe; \
+                         run without the screen"
+                    ),
+                ));
+            }
         }
         give_back_before_panic_message();
         enable_raw_mode()?;
