@@ -59,14 +59,15 @@ const STALE_REQUESTS: f64 = 5.0;
 const SHARE_TOLERANCE: f64 = 3.0;
 
 /// Weighs an assessment. `weight` is the weight applied at the edge, or `None` while nothing is
-/// shifted (qualify): then only direct answers count. `rate` is that of the load, a second.
+/// shifted (qualify): then only direct answers count. `rate` is that of the
+/// load, a second, and `full_rate_for` how long the step has seen it.
 #[must_use]
 pub fn verdict(
     assessment: &Assessment,
     weight: Option<Weight>,
     min_requests: u64,
     rate: f64,
-    held: Duration,
+    full_rate_for: Duration,
 ) -> Verdict {
     if let Some(breach) = &assessment.breach {
         return Verdict::Breach(breach.clone());
@@ -88,7 +89,7 @@ pub fn verdict(
         ));
     }
     if weight.is_some()
-        && let Some(reason) = answers_missing(&assessment.seen, rate, held)
+        && let Some(reason) = answers_missing(&assessment.seen, rate, full_rate_for)
     {
         return Verdict::Inconclusive(reason);
     }
@@ -106,11 +107,11 @@ pub fn verdict(
 /// Requests that were sent and not answered are no reason to advance: a stalled target answers
 /// nothing at all. A sixth of them may be on their way, and those of the last half second.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn answers_missing(seen: &StepObservation, rate: f64, held: Duration) -> Option<String> {
-    let sent = rate * held.as_secs_f64();
+fn answers_missing(seen: &StepObservation, rate: f64, full_rate_for: Duration) -> Option<String> {
+    let sent = rate * full_rate_for.as_secs_f64();
     let answered = (seen.requests + seen.failed) as f64;
     (answered < sent * 5.0 / 6.0 - rate / 2.0)
-        .then(|| format!("answers: {answered} of some {sent:.0} requests so far"))
+        .then(|| format!("answers: {answered} of at least {sent:.0} requests so far"))
 }
 
 /// A write counts when the measured share agrees with it.
@@ -214,7 +215,7 @@ mod tests {
             100.0,
             Duration::from_secs(8),
         );
-        assert!(reason(stalled).contains("400 of some 800"));
+        assert!(reason(stalled).contains("400 of at least 800"));
     }
 
     #[test]

@@ -419,7 +419,15 @@ impl Machine {
             Phase::Qualify => (None, plan.min_requests),
             _ => (self.state.applied, plan.min_requests),
         };
-        verdict(assessment, weight, min_requests, plan.load.rate, self.spent)
+        // While the load ramps up it sends less than its rate.
+        let full_rate_for = self.spent.saturating_sub(plan.load.ramp);
+        verdict(
+            assessment,
+            weight,
+            min_requests,
+            plan.load.rate,
+            full_rate_for,
+        )
     }
 
     fn advance(&mut self, assessment: &Assessment) {

@@ -212,7 +212,11 @@ proptest! {
 fn a_duration_with_a_fraction_is_told_how_it_is_written_here() {
     for (text, whole) in [("0.5s", "500ms"), ("1.5h", "1h30m"), ("2.25m", "2m15s")] {
         let misread = duration(text).unwrap_err();
-        assert_eq!(misread.help, Some(format!("without a fraction: `{whole}`")), "{text}");
+        assert_eq!(
+            misread.help,
+            Some(format!("without a fraction: `{whole}`")),
+            "{text}"
+        );
     }
     assert!(duration("0.5x").is_err() && duration("1..5s").is_err());
 }
