@@ -8,6 +8,7 @@
 //! | [`command`] | one started program: its end, its output, its signals |
 //! | [`processes`] | what a run started: who lives, who answers |
 //! | [`http`] | one plain HTTP/1.1 request, as a user would send it |
+//! | [`journal`] | what a run wrote down about itself |
 //! | [`plan`] | short plans made from the bundled one |
 //! | [`terminal`] | a real terminal (tmux) that a test types into and reads from |
 //! | [`peers`] | nginx as an origin, the bundled proxy before it |
@@ -21,6 +22,7 @@ pub mod binary;
 pub mod clock;
 pub mod command;
 pub mod http;
+pub mod journal;
 pub mod peers;
 pub mod plan;
 pub mod processes;

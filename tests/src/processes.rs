@@ -63,15 +63,7 @@ pub(crate) fn kill_all_of(folder: &Path) {
 /// # Errors
 /// It has not registered, or its file is not whole.
 pub fn part(workspace: &Workspace, name: &str) -> Result<Part, String> {
-    let runs = workspace.folder().join(".cutover/runs");
-    let mut ids: Vec<_> = fs::read_dir(&runs)
-        .map_err(|error| format!("{}: {error}", runs.display()))?
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    ids.sort();
-    let latest = ids.last().ok_or("no run")?;
-    let file = latest.join(format!("stacks/{name}.json"));
+    let file = workspace.latest_run()?.join(format!("stacks/{name}.json"));
     let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let value: Value = serde_json::from_str(&text).map_err(|error| format!("{text}: {error}"))?;
     let address = |field: &str| -> Result<SocketAddr, String> {
@@ -86,6 +78,36 @@ pub fn part(workspace: &Workspace, name: &str) -> Result<Part, String> {
         listen: address("listen")?,
         admin: address("admin")?,
     })
+}
+
+/// Whether a process is gone, or only waits for its parent to ask how it ended.
+#[must_use]
+pub fn has_ended(pid: Pid) -> bool {
+    // Neither has a command line.
+    fs::read(format!("/proc/{pid}/cmdline")).map_or(true, |line| line.is_empty())
+}
+
+/// CPU time that a process has taken so far, in user and kernel mode.
+///
+/// # Errors
+/// It has ended.
+pub fn cpu_time(pid: Pid) -> Result<Duration, String> {
+    // Linux tells ticks of 1/100 s, whatever the kernel's own clock (`USER_HZ`, proc_pid_stat(5)).
+    const TICK: Duration = Duration::from_millis(10);
+    let file = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+    // The name of the program, field 2, may hold blanks; it ends with the last parenthesis.
+    let after_name = text.rsplit(')').next().unwrap_or_default();
+    let ticks: Vec<u32> = after_name
+        .split_whitespace()
+        .skip(14 - 3)
+        .take(2)
+        .map_while(|field| field.parse().ok())
+        .collect();
+    match ticks[..] {
+        [user, kernel] => Ok(TICK * (user + kernel)),
+        _ => Err(format!("{file}: {text}")),
+    }
 }
 
 /// The target's weight in percent, as the live edge has it.

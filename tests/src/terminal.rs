@@ -112,6 +112,12 @@ impl Terminal {
         self.ask(&["capture-pane", "-p", "-e"])
     }
 
+    /// Closes the window, as a person does or a connection that breaks: what runs in it is hung up
+    /// on.
+    pub fn close(self) {
+        self.ask(&["kill-session"]);
+    }
+
     /// Whether a full-screen program holds the terminal.
     #[must_use]
     pub fn is_full_screen(&self) -> bool {

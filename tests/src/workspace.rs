@@ -79,6 +79,21 @@ impl Workspace {
         self.folder.join(".cutover/runs").exists()
     }
 
+    /// The folder of the run that was begun last.
+    ///
+    /// # Errors
+    /// No run was ever begun here.
+    pub fn latest_run(&self) -> Result<PathBuf, String> {
+        let runs = self.folder.join(".cutover/runs");
+        // Names of runs begin with the time, so the last one is the greatest.
+        fs::read_dir(&runs)
+            .map_err(|error| format!("{}: {error}", runs.display()))?
+            .flatten()
+            .map(|entry| entry.path())
+            .max()
+            .ok_or_else(|| format!("{}: no run", runs.display()))
+    }
+
     /// Runs `cutover` to its end, which must come within [`SHORT`].
     pub fn cutover<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Finished {
         self.start(arguments).wait(SHORT)

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use cutover_tests::clock::wait_for;
+use cutover_tests::clock::{timed, wait_for};
+use cutover_tests::journal;
 use cutover_tests::plan::write_quick;
-use cutover_tests::processes::{assert_none_left, edge_weight, wait_for_weight};
+use cutover_tests::processes::{
+    assert_none_left, cpu_time, edge_weight, has_ended, wait_for_weight,
+};
 use cutover_tests::terminal::{SOON, Terminal};
 use cutover_tests::workspace::Workspace;
+use serde_json::Value;
 
 const QUICK_RUN: Duration = Duration::from_secs(60);
 
@@ -89,6 +93,36 @@ fn advance_ends_the_hold_and_detach_leaves_the_run_to_its_lines() {
     terminal.press("a");
     terminal.wait_to_show_within("exit=0", QUICK_RUN);
     terminal.assert_given_back();
+    assert_none_left(&workspace);
+}
+
+#[test]
+fn a_run_outlives_its_window_and_does_not_spin_for_keys() {
+    let workspace = Workspace::new();
+    write_quick(&workspace, &[("steps", "[50% for 3s, 100% for 3s]")]);
+    let terminal = Terminal::open(&workspace, &[]);
+    terminal.run_cutover("migrate plan.yaml --yes");
+    terminal.wait_to_show_within("holding 50 %", QUICK_RUN);
+    let driver = journal::driver(&journal::records(&workspace).expect("a journal"));
+    let driver = driver.expect("a driver");
+
+    terminal.close();
+    let before = cpu_time(driver).expect("the driver goes on");
+    let (watched, _) = timed(|| {
+        let next = |record: &Value| record["fact"] == "step_reached" && record["step"] == 1;
+        journal::wait_for_record(&workspace, "the next step", QUICK_RUN, next)
+    });
+    let taken = cpu_time(driver).expect("the driver goes on") - before;
+    assert!(taken < watched / 2, "{taken:?} of CPU time in {watched:?}");
+
+    let end = |record: &Value| record["fact"] == "run_ended";
+    journal::wait_for_record(&workspace, "the end", QUICK_RUN, end);
+    let records = journal::records(&workspace).expect("a journal");
+    assert_eq!(journal::outcome(&records), Some("done"), "{records:#?}");
+    wait_for("the driver to end", SOON, || match has_ended(driver) {
+        true => Ok(()),
+        false => Err(format!("process {driver} lives")),
+    });
     assert_none_left(&workspace);
 }
 

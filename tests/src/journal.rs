@@ -1,0 +1,74 @@
+//! What a run wrote down about itself.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::clock::wait_for;
+use crate::workspace::Workspace;
+
+/// The records of the latest run, oldest first; a last line that is still being written is left
+/// out.
+///
+/// # Errors
+/// There is no run, or a line is no record.
+pub fn records(workspace: &Workspace) -> Result<Vec<Value>, String> {
+    let file = workspace.latest_run()?.join("journal.jsonl");
+    let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+    whole
+        .lines()
+        .map(|line| serde_json::from_str(line).map_err(|error| format!("{error}: {line}")))
+        .collect()
+}
+
+/// Waits until the latest run has a record that `is_it` accepts.
+///
+/// # Panics
+/// When it does not get one within the limit; the message holds the last record.
+pub fn wait_for_record(
+    workspace: &Workspace,
+    what: &str,
+    limit: Duration,
+    is_it: impl Fn(&Value) -> bool,
+) -> Value {
+    wait_for(&format!("{what} in the journal"), limit, || {
+        let records = records(workspace)?;
+        let found = records.iter().rev().find(|record| is_it(record));
+        found.cloned().ok_or_else(|| {
+            let last = records.last();
+            last.map_or_else(|| "an empty journal".to_owned(), Value::to_string)
+        })
+    })
+}
+
+/// The outcome, when the last record tells the end of the run.
+#[must_use]
+pub fn outcome(records: &[Value]) -> Option<&str> {
+    let last = records.last().filter(|last| last["fact"] == "run_ended")?;
+    last["outcome"].as_str()
+}
+
+/// The process that drives the run, or drove it last.
+#[must_use]
+pub fn driver(records: &[Value]) -> Option<Pid> {
+    let started = records
+        .iter()
+        .rfind(|record| record["fact"] == "driver_started")?;
+    let pid = started["pid"].as_i64()?;
+    i32::try_from(pid).ok().map(Pid::from_raw)
+}
+
+/// The weights that were asked for, in percent, in their order.
+#[must_use]
+pub fn weights_set(records: &[Value]) -> Vec<f64> {
+    records
+        .iter()
+        .filter(|record| record["fact"] == "effect_started")
+        // The journal counts in hundredths of a percent.
+        .filter_map(|record| record["effect"]["set_weight"]["weight"].as_f64())
+        .map(|weight| weight / 100.0)
+        .collect()
+}
