@@ -104,6 +104,27 @@ fn a_saved_plan_whose_file_has_changed_is_stale() {
 }
 
 #[test]
+fn a_saved_plan_that_was_edited_is_refused() {
+    let workspace = Workspace::new();
+    write_quick(&workspace, &SHORT_HOLDS);
+    let save = ["migrate", "--plan", "plan.yaml", "--out", "saved.plan"];
+    workspace.cutover(save).expect_exit(0);
+    let path = workspace.folder().join("saved.plan");
+    let text = std::fs::read_to_string(path).expect("the saved plan");
+    let mut saved: Value = serde_json::from_str(&text).expect("a JSON document");
+    let steps = saved["plan"]["steps"].as_array_mut().expect("steps");
+    assert_eq!(steps.len(), 3, "{text}");
+    // Only the last one is left: all at once.
+    steps.drain(..2);
+    workspace.write("saved.plan", saved.to_string());
+    workspace
+        .cutover(["migrate", "saved.plan", "--yes"])
+        .expect_exit(5)
+        .expect_told(&["saved plan", "does not say what its plan file says"]);
+    assert_untouched(&workspace);
+}
+
+#[test]
 fn a_saved_plan_whose_address_was_taken_since_is_stale() {
     let workspace = Workspace::new();
     let address = cutover_tests::http::free_address().to_string();

@@ -1,9 +1,12 @@
 //! Signals end a run the way its user means it, and nothing is left running.
 
+use std::process::Command;
 use std::time::Duration;
 
+use cutover_tests::binary;
 use cutover_tests::clock::wait_for;
 use cutover_tests::command::Running;
+use cutover_tests::journal;
 use cutover_tests::plan::write_quick;
 use cutover_tests::processes::{assert_none_left, wait_for_weight};
 use cutover_tests::workspace::{SHORT, Workspace};
@@ -39,6 +42,32 @@ fn ctrl_c_rolls_back_and_ends() {
 #[test]
 fn sigterm_rolls_back_and_ends() {
     rolls_back_and_ends_on(Signal::SIGTERM);
+}
+
+/// `timeout` of GNU coreutils signals the child, and then its own group, in which the child is:
+/// one wish to end arrives as two signals.
+#[test]
+fn the_two_signals_of_timeout_roll_back_as_one() {
+    let workspace = Workspace::new();
+    write_quick(&workspace, &[("steps", "[50% for 60s, 100% for 1s]")]);
+    let mut timeout = Command::new("timeout");
+    timeout.arg("5").arg(binary::cutover());
+    timeout.args(["migrate", "plan.yaml", "--yes", "--output", "json"]);
+    let running = workspace.spawn(timeout);
+    wait_for_weight(&workspace, 50.0, QUICK_RUN);
+    // What `timeout` itself exits with when the time is over.
+    let finished = running.wait(SHORT).expect_exit(124);
+    let report = finished.json();
+    assert_eq!(report["outcome"], "interrupted", "{finished}");
+    assert_eq!(report["weight"]["applied"], 0.0, "{finished}");
+    let records = journal::records(&workspace).expect("a journal");
+    assert_eq!(
+        journal::outcome(&records),
+        Some("interrupted"),
+        "{finished}"
+    );
+    assert_eq!(journal::weights_set(&records), [50.0, 0.0], "{finished}");
+    assert_none_left(&workspace);
 }
 
 #[test]
