@@ -133,12 +133,6 @@ impl Machine {
         })
     }
 
-    /// Time counted towards the current hold, qualification or bake.
-    #[must_use]
-    pub fn spent(&self) -> Duration {
-        self.spent
-    }
-
     /// What the run waits for, as it follows "waiting for"; `None` when it goes on.
     #[must_use]
     pub fn waiting_for(&self, now: Now, assessment: &Assessment) -> Option<String> {

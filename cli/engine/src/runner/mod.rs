@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::assess::Assessment;
 use crate::clock::Clock;
-use crate::fact::{Effect, Fact, Output, Record};
+use crate::fact::{Effect, Fact, Output, Record, StepObservation};
 use crate::journal::{Journal, JournalError};
 use crate::machine::{Input, Machine, Now};
 use crate::measure::{Measure, NO_MARK, Sample};
@@ -135,7 +135,9 @@ pub struct Runner {
     /// From the breach's first bad response, on the driver's clock.
     first_bad_at: Option<Duration>,
     rolled_back_after: Option<Duration>,
-    last_step: crate::fact::StepObservation,
+    last_step: StepObservation,
+    /// When the weight in force was applied, on the driver's clock.
+    segment_began: Duration,
 }
 
 /// Why a run was left before its end.
@@ -172,7 +174,8 @@ impl Runner {
             waiting: None,
             first_bad_at: None,
             rolled_back_after: None,
-            last_step: crate::fact::StepObservation::default(),
+            last_step: StepObservation::default(),
+            segment_began: Duration::ZERO,
         }
     }
 
@@ -327,7 +330,7 @@ impl Runner {
             }
             Fact::RollbackDecided { .. } => {
                 self.last_step = self.measure.seen();
-                self.last_step.held = self.machine.spent();
+                self.last_step.held = now.elapsed.saturating_sub(self.segment_began);
                 self.warn_of_a_broken_source(now);
             }
             Fact::EffectSucceeded {
@@ -380,6 +383,7 @@ impl Runner {
     }
 
     fn begin_segment(&mut self, weight: Weight) {
+        self.segment_began = self.clock.now().elapsed;
         self.mark += 1;
         self.set_mark(self.mark);
         self.measure.begin_segment(self.mark, weight);

@@ -225,6 +225,11 @@ async fn a_target_that_breaks_is_left_within_two_seconds() {
     );
     let back = breach.rolled_back_after_s.unwrap();
     assert!(breach.detected_after_s <= back && back <= 2.0, "{breach:?}");
+    let held = report.steps[0].hold_s;
+    assert!(
+        held > 0.0 && held <= 2.0,
+        "the broken step was held {held} s"
+    );
 }
 
 #[tokio::test(start_paused = true)]
