@@ -6,6 +6,7 @@ use cutover_scenarios::plan::{Gate, OnBreach, Plan, Window};
 use cutover_scenarios::units::Weight;
 use proptest::prelude::*;
 
+use super::inputs::ROLLBACK_ATTEMPTS;
 use super::*;
 use crate::fact::{BreachFact, Record, StepObservation};
 use crate::testing::{now, plan, run_created, weight};

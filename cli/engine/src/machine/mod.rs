@@ -1,0 +1,232 @@
+//! Decides what a run does next.
+//!
+//! [`Machine::handle`] takes one input (an effect's result, a look at the measurements, a
+//! command) and the time, and answers with the facts that follow from it, already folded into its
+//! [`State`]. The runner writes them down and then performs the effects that they start. There is
+//! no I/O, no clock and no randomness here, so everything a run can decide is tested as a table.
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | `inputs` | what each kind of input leads to |
+//! | `decisions` | the guard, the way forward, the way back |
+//! | this one | the machine itself, its time, its facts |
+
+use std::time::Duration;
+
+use cutover_scenarios::plan::Gate;
+use cutover_scenarios::units::Weight;
+use jiff::Timestamp;
+
+use crate::assess::{Assessment, Verdict};
+use crate::fact::{Effect, Fact, Output};
+use crate::gate;
+use crate::phase::{Outcome, Phase};
+use crate::state::State;
+use crate::view::{Command, Progress};
+
+mod decisions;
+mod inputs;
+
+/// The time at which something is decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Since the driver began; never jumps. Holds are counted with it.
+    pub elapsed: Duration,
+    /// Wall clock; only window gates look at it.
+    pub wall: Timestamp,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The run begins.
+    Begin,
+    /// A killed run was taken over, and the shifter reads this weight.
+    Resume {
+        /// The live weight.
+        applied: Weight,
+    },
+    /// A killed run was taken over to be taken back; the shifter reads this weight.
+    TakeBack {
+        /// The live weight; `None` when nothing was ever shifted and nobody can be asked.
+        applied: Option<Weight>,
+    },
+    /// Nobody sits at the screen any more.
+    Unattended,
+    /// An effect came to its end.
+    Done {
+        /// The intent's id.
+        id: u32,
+        /// What it yielded, or the whole chain of causes as one line.
+        result: Result<Output, String>,
+    },
+    /// Time has passed; this is what the measurements say.
+    Tick(&'a Assessment),
+    /// A person or a signal asks for something.
+    Command(Command),
+}
+
+/// The most that one look at the clock adds to a hold. A driver that was stopped for a minute has
+/// not watched for a minute.
+const LONGEST_TICK: Duration = Duration::from_secs(1);
+
+/// A run and what it knows of the time.
+#[derive(Debug)]
+pub struct Machine {
+    state: State,
+    /// A person can be asked; without one, a run that would wait for a person ends.
+    attended: bool,
+    /// Counted towards the current hold, qualification or bake.
+    spent: Duration,
+    last_look: Option<Duration>,
+    retry_rollback_at: Option<Duration>,
+    /// When evidence was last gathered anew because the source broke the same objective.
+    last_shared: Option<Duration>,
+    facts: Vec<Fact>,
+}
+
+impl Machine {
+    /// A machine that goes on from `state`.
+    #[must_use]
+    pub fn new(state: State, attended: bool) -> Self {
+        Machine {
+            state,
+            attended,
+            spent: Duration::ZERO,
+            last_look: None,
+            retry_rollback_at: None,
+            last_shared: None,
+            facts: Vec::new(),
+        }
+    }
+
+    /// The run as it stands.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// What follows from `input`: facts to write down, in order, before any effect that they
+    /// start is performed.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) -> Vec<Fact> {
+        self.pass_time(now.elapsed);
+        if self.state.outcome.is_none() {
+            match input {
+                Input::Begin => self.enter_and_start(Phase::Inspect, Effect::Inspect),
+                Input::Resume { applied } => self.resume(applied),
+                Input::TakeBack { applied } => self.take_back(applied),
+                Input::Unattended => self.attended = false,
+                Input::Done { id, result } => self.done(now, id, result),
+                Input::Tick(assessment) => self.tick(now, assessment),
+                Input::Command(command) => self.command(command),
+            }
+        }
+        std::mem::take(&mut self.facts)
+    }
+
+    /// How far the timed phase is.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        self.timed().map(|total| Progress {
+            spent: self.spent.min(total),
+            total,
+        })
+    }
+
+    /// What the run waits for, as it follows "waiting for"; `None` when it goes on.
+    #[must_use]
+    pub fn waiting_for(&self, now: Now, assessment: &Assessment) -> Option<String> {
+        if self.state.outcome.is_some() || self.state.in_flight.is_some() {
+            return None;
+        }
+        if self.state.phase == Phase::Rollback {
+            return self
+                .retry_rollback_at
+                .map(|_| "the next attempt to roll back".to_owned());
+        }
+        if let Some(breach) = &self.state.breach {
+            return Some(format!(
+                "a person: `{}` is broken and the plan says hold",
+                breach.objective
+            ));
+        }
+        if self.state.paused {
+            return Some("a person to continue (paused)".to_owned());
+        }
+        if let Some(step) = self.step_to_set() {
+            return match self.closed_gate(now, step)? {
+                Gate::Manual => Some(format!("a person to open the gate before {}", step.weight)),
+                window @ Gate::Window(_) => Some(format!("the {}", gate::describe(window))),
+            };
+        }
+        let total = self.timed()?;
+        if self.spent < total && !self.state.advance {
+            return None;
+        }
+        match self.weigh(assessment) {
+            Verdict::Inconclusive(reason) => Some(reason),
+            Verdict::Pass | Verdict::Breach(_) => None,
+        }
+    }
+
+    // ---- time ----------------------------------------------------------------------------
+
+    fn pass_time(&mut self, elapsed: Duration) {
+        let last = self.last_look.replace(elapsed).unwrap_or(elapsed);
+        let counts = self.timed().is_some() && !self.state.paused && self.state.in_flight.is_none();
+        if counts {
+            self.spent += elapsed.saturating_sub(last).min(LONGEST_TICK);
+        }
+    }
+
+    /// How long the current phase or hold is to last, when it is one that lasts.
+    fn timed(&self) -> Option<Duration> {
+        let plan = &self.state.plan;
+        match self.state.phase {
+            Phase::Qualify => Some(plan.qualify),
+            Phase::Shift if self.state.step_applied => self
+                .state
+                .step
+                .and_then(|step| plan.steps.get(step))
+                .map(|step| step.hold),
+            Phase::Bake => Some(plan.bake),
+            _ => None,
+        }
+    }
+
+    // ---- facts ---------------------------------------------------------------------------
+
+    fn enter_and_start(&mut self, phase: Phase, effect: Effect) {
+        self.enter(phase);
+        self.start(effect);
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.spent = Duration::ZERO;
+        self.emit(Fact::PhaseEntered { phase });
+    }
+
+    fn start(&mut self, effect: Effect) {
+        self.emit(Fact::EffectStarted {
+            id: self.state.next_effect,
+            effect,
+        });
+    }
+
+    fn end(&mut self, outcome: Outcome, message: String) {
+        self.emit(Fact::RunEnded { outcome, message });
+    }
+
+    fn emit(&mut self, fact: Fact) {
+        let applied = self.state.apply(&fact);
+        debug_assert_eq!(
+            applied,
+            Ok(()),
+            "the machine decided an impossible {fact:?}"
+        );
+        self.facts.push(fact);
+    }
+}
+
+#[cfg(test)]
+mod tests;
