@@ -72,6 +72,9 @@ fn run(config: Config) -> Result<(), String> {
         let _entered = runtime.enter();
         let handler =
             |kind| signal(kind).map_err(|error| format!("cannot handle signals: {error}"));
+        // The kernel hangs up on a stopped process whose parent dies. A proxy outlives whoever
+        // started it, so a hangup is caught (for good, tokio keeps its handlers) and ignored.
+        let _ = handler(SignalKind::hangup())?;
         (
             handler(SignalKind::terminate())?,
             handler(SignalKind::interrupt())?,

@@ -17,6 +17,8 @@ pub struct Assessment {
     pub seen: StepObservation,
     /// Requests that the target answered since then, through the edge or directly.
     pub target_answers: u64,
+    /// The share of its requests that the source fails itself, when that is alarming.
+    pub source_fails: Option<f64>,
     /// Requests through the edge that nobody answered since somebody last did.
     pub unanswered: u64,
     /// Seconds since a stack last answered through the edge; `None` before the first answer.
@@ -78,6 +80,14 @@ pub fn verdict(
             return Verdict::Inconclusive(format!("answers through the edge: none for {age:.0} s"));
         }
         Some(_) => {}
+    }
+    if let Some(failed) = assessment.source_fails
+        && weight != Some(Weight::FULL)
+    {
+        return Verdict::Inconclusive(format!(
+            "the source to recover: it fails {:.0} % of its requests itself",
+            failed * 100.0
+        ));
     }
     let (answers, place) = match weight {
         Some(_) => (assessment.seen.target_requests, "through the edge"),
@@ -203,6 +213,19 @@ mod tests {
         assert!(
             reason(verdict(&healthy(1000, 990), weight(100.0), 50, 100.0, HELD))
                 .contains("99.00 %")
+        );
+    }
+
+    #[test]
+    fn a_source_in_trouble_holds_until_the_target_carries_all() {
+        let mut dying = healthy(1000, 250);
+        dying.source_fails = Some(0.35);
+        assert!(reason(verdict(&dying, weight(25.0), 50, 100.0, HELD)).contains("35 %"));
+        let mut alone = healthy(400, 400);
+        alone.source_fails = Some(1.0);
+        assert_eq!(
+            verdict(&alone, weight(100.0), 50, 100.0, HELD),
+            Verdict::Pass
         );
     }
 

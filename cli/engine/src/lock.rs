@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,15 @@ pub struct Holder {
     pub host: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+impl Holder {
+    /// Whether the driver may still live. A driver of this machine that was killed can leave the
+    /// lock behind for a moment, with a child that was just about to become another program.
+    fn lives(&self) -> bool {
+        let here = nix::unistd::gethostname().is_ok_and(|name| name.to_str() == Some(&self.host));
+        !here || Path::new(&format!("/proc/{}", self.pid)).exists()
+    }
 }
 
 /// Held while a run is under way; the system gives it back when the process dies, however it dies.
@@ -54,8 +63,8 @@ pub enum LockError {
     Folder(#[from] FolderError),
 }
 
-/// Attempts to get past someone who only looks.
-const LOOKS: u32 = 10_000;
+/// Attempts to get past someone who only looks, or whom a killed driver left behind.
+const LOOKS: u32 = 200_000;
 
 impl Home {
     /// Takes the lock of a plan.
@@ -88,17 +97,17 @@ impl Home {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) => match held_by(&mut file) {
-                    Some(holder) => {
+                    Some(holder) if holder.lives() => {
                         return Err(LockError::Held {
                             plan: plan.to_owned(),
                             holder,
                         });
                     }
-                    None if looks < LOOKS => {
+                    _ if looks < LOOKS => {
                         looks += 1;
                         std::thread::yield_now();
                     }
-                    None => {
+                    _ => {
                         return Err(LockError::Unknown {
                             plan: plan.to_owned(),
                             path,
@@ -124,7 +133,7 @@ impl Home {
         let path = self.path().join("locks").join(format!("{plan}.lock"));
         let mut file = OpenOptions::new().read(true).write(true).open(path).ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => held_by(&mut file),
+            Err(TryLockError::WouldBlock) => held_by(&mut file).filter(Holder::lives),
             Ok(()) | Err(TryLockError::Error(_)) => None,
         }
     }
@@ -154,7 +163,7 @@ mod tests {
         Holder {
             run: "r1".to_owned(),
             pid: 7,
-            host: "h".to_owned(),
+            host: "elsewhere".to_owned(),
             since: "2026-11-21T10:00:00Z".parse().unwrap(),
         }
     }
@@ -166,7 +175,7 @@ mod tests {
         let lock = home.lock("shop", &holder()).unwrap();
         let error = home.lock("shop", &holder()).unwrap_err().to_string();
         assert!(
-            error.contains("r1, process 7 on h, since 2026-11-21T10:00:00Z"),
+            error.contains("r1, process 7 on elsewhere, since 2026-11-21T10:00:00Z"),
             "{error}"
         );
         assert_eq!(home.holder("shop"), Some(holder()));

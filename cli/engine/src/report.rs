@@ -105,8 +105,9 @@ pub struct Measured {
     pub paired: u64,
     /// What was seen of the step in which the run ended.
     pub last_step: StepObservation,
-    /// Bad answers since the first of the evidence: through the edge, directly.
-    pub bad: (u64, u64),
+    /// Bad answers since the first of the evidence: through the edge, directly; `None` when another
+    /// driver saw them.
+    pub bad: Option<(u64, u64)>,
     /// From the first bad response to the weight read back as 0.
     pub rolled_back_after: Option<Duration>,
 }
@@ -158,8 +159,8 @@ pub fn report(
             objective: breach.objective.clone(),
             guard: breach.guard.clone(),
             at_weight: percent(breach.at_weight),
-            bad_requests: measured.bad.0,
-            bad_paired_requests: measured.bad.1,
+            bad_requests: measured.bad.map_or(breach.bad_requests, |(edge, _)| edge),
+            bad_paired_requests: measured.bad.map_or(0, |(_, paired)| paired),
             detected_after_s: round(breach.detected_after),
             rolled_back_after_s: measured.rolled_back_after.map(round),
             log_e: breach.log_e,

@@ -225,6 +225,10 @@ impl State {
 
     fn reopen(&mut self) {
         if self.waits_for_a_person() {
+            // A person has looked at it: what comes is judged on evidence of its own.
+            if self.rollback.is_none() {
+                self.breach = None;
+            }
             self.outcome = None;
             self.phase = self.ended_in.take().unwrap_or(self.phase);
             self.failed_rollbacks = 0;

@@ -2,11 +2,19 @@
 
 use cutover_scenarios::load::{self, LoadError};
 
+use super::saved_plan;
 use crate::args::{Check, Output};
 use crate::console;
 use crate::exit::{Exit, Failure};
 
 pub(super) fn run(check: &Check) -> Result<Exit, Failure> {
+    if load::text(&check.file).is_ok_and(|text| saved_plan::is_saved(&text)) {
+        return Err(Failure::error(format!(
+            "{}: this is a saved plan; `cutover migrate {}` checks it before it runs it",
+            check.file.display(),
+            check.file.display()
+        )));
+    }
     match (load::plan(&check.file), check.output) {
         (Ok(loaded), Output::Human) => {
             let plan = loaded.plan;

@@ -16,7 +16,7 @@ pub(super) fn run(home: &Home, resume: &Resume) -> Result<Exit, Failure> {
         let mut found = match taken_over::find(home, resume.run.as_deref()).await? {
             Found::Run(found) => found,
             Found::Ended(outcome, message) => {
-                console::note(&format!("the run has ended: {outcome}: {message}"));
+                taken_over::tell_ended(resume.show.output, outcome, &message);
                 return Ok(Exit::Done);
             }
         };
@@ -36,7 +36,10 @@ pub(super) fn run(home: &Home, resume: &Resume) -> Result<Exit, Failure> {
         };
         console::note(&format!(
             "run {} stopped in phase {}; the journal set the target's weight to {}, the edge has {}",
-            state.run, state.phase, state.set, live
+            state.run,
+            state.ended_in.unwrap_or(state.phase),
+            state.set,
+            live
         ));
         let what = match (&state.rollback, state.step) {
             (Some(_), _) => "finish the rollback".to_owned(),

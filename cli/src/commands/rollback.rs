@@ -6,7 +6,6 @@ use cutover_engine::runner::Start;
 
 use super::taken_over::{self, Found};
 use crate::args::{RunCommand, Show};
-use crate::console;
 use crate::exit::{Exit, Failure};
 use crate::run;
 
@@ -15,9 +14,7 @@ pub(super) fn run(home: &Home, rollback: &RunCommand) -> Result<Exit, Failure> {
         let mut found = match taken_over::find(home, rollback.run.as_deref()).await? {
             Found::Run(found) => found,
             Found::Ended(outcome, message) => {
-                console::note(&format!(
-                    "the run has ended, nothing to take back: {outcome}: {message}"
-                ));
+                taken_over::tell_ended(rollback.output, outcome, &message);
                 return Ok(Exit::Done);
             }
         };

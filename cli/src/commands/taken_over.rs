@@ -8,6 +8,7 @@ use cutover_engine::ports::Shifter as _;
 use cutover_rehearsal::local::{LocalShifter, parts_alive};
 use cutover_scenarios::units::Weight;
 
+use crate::args::Output;
 use crate::console;
 use crate::exit::{Exit, Failure};
 use crate::run::{self, Driven};
@@ -75,6 +76,17 @@ pub(super) async fn find(home: &Home, run: Option<&str>) -> Result<Found, Failur
         lock,
     };
     Ok(Found::Run(Box::new(TakenOver { driven, live })))
+}
+
+/// Says that the run is over, on every output.
+pub(super) fn tell_ended(output: Output, outcome: Outcome, message: &str) {
+    console::note(&format!(
+        "the run has ended, there is nothing to do: {outcome}: {message}"
+    ));
+    if output != Output::Human {
+        let document = serde_json::json!({ "outcome": outcome, "message": message });
+        console::data(&document.to_string());
+    }
 }
 
 /// Reads the run's journal; when it is damaged, says how to act without it.

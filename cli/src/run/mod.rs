@@ -14,6 +14,7 @@ use cutover_engine::phase::Outcome;
 use cutover_engine::report::RunReport;
 use cutover_engine::runner::{self, Audience, Control, Ports, RunEvent, Runner, Start};
 use cutover_engine::view::RunView;
+use cutover_rehearsal::local::parts_alive;
 use tokio::sync::{mpsc, watch};
 
 use crate::args::{Output, Show};
@@ -94,7 +95,8 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
             folder.journal().display()
         ))
     })?;
-    explain_local_end(&mut report, needed);
+    let left_running = needed && !parts_alive(folder.path()).is_empty();
+    explain_local_end(&mut report, left_running);
     output::finish(show.output, &report, &latencies.take());
     Ok(Exit::of(&report))
 }

@@ -67,6 +67,28 @@ impl Machine {
         }
     }
 
+    /// A run that would wait for a person who is not there ends, and can be resumed.
+    pub(super) fn end_if_nobody_can_continue(&mut self, now: Now) {
+        let state = &self.state;
+        if self.attended || state.outcome.is_some() || state.in_flight.is_some() {
+            return;
+        }
+        if state.rollback.is_some() {
+            return;
+        }
+        let gate = self
+            .step_to_set()
+            .filter(|step| self.closed_gate(now, step) == Some(&Gate::Manual))
+            .map(|step| step.weight);
+        if state.paused {
+            let message = "paused, and nobody is left to continue it".to_owned();
+            self.end(Outcome::Held, message);
+        } else if let Some(weight) = gate {
+            let message = format!("nobody is left to open the gate before {weight}");
+            self.end(Outcome::Held, message);
+        }
+    }
+
     pub(super) fn breach_leads_back(&self) -> bool {
         let helps = self
             .state

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cutover_scenarios::plan::Gate;
 use cutover_scenarios::units::Weight;
 
 use super::{Machine, Now};
@@ -122,9 +123,15 @@ impl Machine {
         let means_something = match command {
             Command::Pause => !state.paused && state.rollback.is_none(),
             Command::Continue => state.paused && state.rollback.is_none(),
-            // The bake cannot be cut short: what it proves is time.
+            // The bake cannot be cut short: what it proves is time. A window opens by itself.
             Command::Advance => {
-                state.rollback.is_none() && state.breach.is_none() && state.phase != Phase::Bake
+                let window = self
+                    .step_to_set()
+                    .is_some_and(|step| matches!(step.gate, Some(Gate::Window(_))));
+                state.rollback.is_none()
+                    && state.breach.is_none()
+                    && state.phase != Phase::Bake
+                    && !window
             }
             Command::Rollback | Command::Interrupt => state.rollback.is_none(),
         };
@@ -145,6 +152,7 @@ impl Machine {
             return;
         }
         self.watch(now, assessment);
+        self.end_if_nobody_can_continue(now);
         let busy = self.state.in_flight.is_some() || self.state.rollback.is_some();
         if self.state.outcome.is_some() || busy || self.state.breach.is_some() || self.state.paused
         {

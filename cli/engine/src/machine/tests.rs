@@ -420,6 +420,58 @@ fn a_manual_gate_waits_for_a_person_with_the_guard_armed() {
 }
 
 #[test]
+fn when_the_last_person_leaves_a_run_that_waits_for_one_ends_held() {
+    let mut paused = Story::at_first_hold(plan());
+    paused.command(Command::Pause);
+    paused.tell(Input::Unattended);
+    paused.healthy_for(0.2);
+    assert_eq!(paused.outcome(), Some(Outcome::Held));
+
+    let mut gated = plan();
+    gated.steps[1].gate = Some(Gate::Manual);
+    let mut story = Story::at_first_hold(gated);
+    story.tell(Input::Unattended);
+    story.healthy_for(20.0);
+    assert_eq!(story.outcome(), Some(Outcome::Held));
+    assert_eq!(story.machine.state().applied, Some(weight(50.0)));
+}
+
+#[test]
+fn a_held_run_that_is_taken_up_again_is_judged_anew() {
+    let hold = Plan {
+        on_breach: OnBreach::Hold,
+        ..plan()
+    };
+    let mut story = Story::at_first_hold(hold).unattended();
+    story.breach();
+    let mut state = story.machine.state().clone();
+    let taken = Fact::DriverStarted {
+        pid: 1,
+        host: "h".to_owned(),
+        version: "0".to_owned(),
+    };
+    state.apply(&taken).unwrap();
+    story.machine = Machine::new(state, false);
+    story.tell(Input::Resume {
+        applied: weight(50.0),
+    });
+    story.healthy_for(0.2);
+    assert_eq!(
+        story.succeed(),
+        Effect::SetWeight {
+            weight: weight(50.0)
+        }
+    );
+    story.healthy_for(11.0);
+    assert_eq!(
+        story.succeed(),
+        Effect::SetWeight {
+            weight: Weight::FULL
+        }
+    );
+}
+
+#[test]
 fn a_window_gate_opens_by_the_wall_clock() {
     let mut gated = plan();
     let shut = Window {

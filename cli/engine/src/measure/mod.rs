@@ -45,6 +45,12 @@ pub const NO_MARK: u32 = 0;
 /// cause breaks at one moment arrives together.
 const GATHER: Duration = Duration::from_millis(100);
 
+/// A source that fails this share of its requests is in trouble itself.
+const BROKEN_SOURCE: f64 = 0.1;
+
+/// … if it was asked at least so often in the last seconds.
+const LEAST_OF_SOURCE: u64 = 20;
+
 /// Most entries kept of bad requests over time.
 const KEPT_BAD: usize = 4096;
 
@@ -172,6 +178,10 @@ impl Measure {
             seen: self.seen,
             target_answers: self.target_answers,
             unanswered: self.unanswered,
+            source_fails: self
+                .source
+                .recent_error_rate(now, LEAST_OF_SOURCE)
+                .filter(|failed| *failed >= BROKEN_SOURCE),
             data_age: self
                 .last_answer
                 .map(|last| now.saturating_sub(last).as_secs_f64()),

@@ -55,6 +55,21 @@ impl Traffic {
         (self.requests, self.failed)
     }
 
+    /// The failed share of the last few whole seconds; `None` with fewer than `least` requests.
+    #[must_use]
+    pub fn recent_error_rate(&self, now: Duration, least: u64) -> Option<f64> {
+        let this = now.as_secs();
+        let oldest = this.saturating_sub(NOW_SECONDS as u64);
+        let (requests, failed) = self
+            .seconds
+            .iter()
+            .filter(|second| (oldest..this).contains(&second.index))
+            .fold((0, 0), |(requests, failed), second| {
+                (requests + second.requests, failed + second.failed)
+            });
+        (requests >= least.max(1)).then(|| ratio(failed, requests))
+    }
+
     /// What screens show at `now`.
     #[must_use]
     pub fn view(&self, now: Duration) -> TrafficView {
@@ -162,6 +177,8 @@ mod tests {
         assert_eq!((view.requests, view.failed), (1000, 10));
         assert!((view.rate - 100.0).abs() < 1e-9, "{}", view.rate);
         assert_eq!(view.error_rate, Some(0.01));
+        assert_eq!(traffic.recent_error_rate(at(9.9), 20), Some(0.01));
+        assert_eq!(traffic.recent_error_rate(at(9.9), 1000), None);
         let p99 = view.latency.unwrap().p99;
         assert!((9..=11).contains(&p99.as_millis()), "{p99:?}");
         assert_eq!(view.history.len(), 9);

@@ -121,7 +121,10 @@ impl Runner {
                 "make room for the journal; it ends before the rollback, the live weight does not: \
                  cutover status {run}"
             )],
-            Some(Outcome::Held) => vec![format!("go back: cutover rollback {run}")],
+            Some(Outcome::Held) => vec![
+                format!("go on: cutover resume {run}"),
+                format!("go back: cutover rollback {run}"),
+            ],
             _ => Vec::new(),
         }
     }
@@ -130,9 +133,7 @@ impl Runner {
         let breach = self.machine.state().breach.as_ref();
         let bad = breach
             .zip(self.first_bad_at)
-            .map_or((0, 0), |(breach, since)| {
-                self.measure.bad_since(&breach.objective, since)
-            });
+            .map(|(breach, since)| self.measure.bad_since(&breach.objective, since));
         Measured {
             duration: self.clock.now().elapsed,
             edge: self.measure.edge.totals(),

@@ -37,9 +37,6 @@ use screen_view::Log;
 
 pub use screen_view::first_view;
 
-/// A source that fails this share of requests is worth a warning when traffic goes back to it.
-const BROKEN_SOURCE: f64 = 0.1;
-
 /// How often measurements are looked at.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -331,7 +328,7 @@ impl Runner {
             Fact::RollbackDecided { .. } => {
                 self.last_step = self.measure.seen();
                 self.last_step.held = now.elapsed.saturating_sub(self.segment_began);
-                self.warn_of_a_broken_source(now);
+                self.warn_of_a_broken_source();
             }
             Fact::EffectSucceeded {
                 output: Output::Applied(weight),
@@ -349,14 +346,8 @@ impl Runner {
     }
 
     /// Going back is what was decided; whether it helps, a person should know.
-    fn warn_of_a_broken_source(&mut self, now: Now) {
-        let failing = self
-            .measure
-            .source
-            .view(now.elapsed)
-            .error_rate
-            .unwrap_or(0.0);
-        if failing >= BROKEN_SOURCE {
+    fn warn_of_a_broken_source(&mut self) {
+        if let Some(failing) = self.assessment.source_fails {
             let share = narrate::percent(failing);
             self.tell(
                 Level::Bad,

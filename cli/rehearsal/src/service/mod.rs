@@ -103,6 +103,9 @@ async fn serve(config: ServiceConfig) -> Result<(), String> {
         .map_err(|error| format!("{}: {error}", config.state_file.display()))?;
 
     let behaviour = Rc::new(Behaviour::default());
+    // The kernel hangs up on a stopped process whose parent dies. The service outlives its driver,
+    // so a hangup is caught (for good, tokio keeps its handlers) and ignored.
+    let _ = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let idle = Duration::from_secs(config.idle_exit_s);
     let end = tokio::select! {
