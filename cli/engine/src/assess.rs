@@ -61,8 +61,8 @@ const STALE_REQUESTS: f64 = 5.0;
 const SHARE_TOLERANCE: f64 = 3.0;
 
 /// Weighs an assessment. `weight` is the weight applied at the edge, or `None` while nothing is
-/// shifted (qualify): then only direct answers count. `rate` is that of the
-/// load, a second, and `full_rate_for` how long the step has seen it.
+/// shifted (qualify): then only direct answers count. `rate` is that of the load, a second, and
+/// `full_rate_for` how long the step has seen it.
 #[must_use]
 pub fn verdict(
     assessment: &Assessment,
@@ -119,7 +119,7 @@ pub fn verdict(
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 fn answers_missing(seen: &StepObservation, rate: f64, full_rate_for: Duration) -> Option<String> {
     let sent = rate * full_rate_for.as_secs_f64();
-    let answered = (seen.requests + seen.failed) as f64;
+    let answered = seen.requests as f64;
     (answered < sent * 5.0 / 6.0 - rate / 2.0)
         .then(|| format!("answers: {answered} of at least {sent:.0} requests so far"))
 }

@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;

@@ -7,7 +7,7 @@ use cutover_scenarios::units::Weight;
 
 use super::{Machine, Now};
 use crate::assess::{Assessment, Verdict, verdict};
-use crate::fact::{Effect, Fact, RollbackCause};
+use crate::fact::{BreachFact, Effect, Fact, RollbackCause};
 use crate::gate;
 use crate::phase::{Outcome, Phase};
 
@@ -27,19 +27,8 @@ impl Machine {
         if self.state.breach.is_none()
             && let Some(breach) = &assessment.breach
         {
-            if breach.source_breaks_too {
-                // What hurts both stacks (a dependency, a stalled machine) is no reason to leave
-                // the target, and no time to advance either.
-                self.spent = Duration::ZERO;
-                if self
-                    .last_shared
-                    .is_none_or(|last| now.elapsed >= last + SHARED_PAUSE)
-                {
-                    self.last_shared = Some(now.elapsed);
-                    self.emit(Fact::BreachShared {
-                        breach: breach.clone(),
-                    });
-                }
+            if breach.source_breaks_too || self.shared_unsettled {
+                self.share(now, breach);
                 return;
             }
             self.emit(Fact::Breached {
@@ -67,6 +56,24 @@ impl Machine {
         }
     }
 
+    /// What hurts both stacks (a dependency, a stalled machine) is no reason to leave the target,
+    /// and no time to advance either. Evidence is gathered anew at once, or, when that was done
+    /// a moment ago, as soon as the source recovers: what was found while both were broken must
+    /// not be held against the target afterwards.
+    fn share(&mut self, now: Now, breach: &BreachFact) {
+        self.spent = Duration::ZERO;
+        let rested = self
+            .last_shared
+            .is_none_or(|last| now.elapsed >= last + SHARED_PAUSE);
+        self.shared_unsettled = breach.source_breaks_too && !rested;
+        if !self.shared_unsettled {
+            self.last_shared = Some(now.elapsed);
+            self.emit(Fact::BreachShared {
+                breach: breach.clone(),
+            });
+        }
+    }
+
     /// A run that would wait for a person who is not there ends, and can be resumed.
     pub(super) fn end_if_nobody_can_continue(&mut self, now: Now) {
         let state = &self.state;
@@ -90,12 +97,7 @@ impl Machine {
     }
 
     pub(super) fn breach_leads_back(&self) -> bool {
-        let helps = self
-            .state
-            .breach
-            .as_ref()
-            .is_some_and(|breach| !breach.source_breaks_too);
-        helps && self.state.plan.on_breach == OnBreach::Rollback
+        self.state.breach.is_some() && self.state.plan.on_breach == OnBreach::Rollback
     }
 
     pub(super) fn weigh(&self, assessment: &Assessment) -> Verdict {

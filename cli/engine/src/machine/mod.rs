@@ -82,6 +82,8 @@ pub struct Machine {
     retry_rollback_at: Option<Duration>,
     /// When evidence was last gathered anew because the source broke the same objective.
     last_shared: Option<Duration>,
+    /// The source broke the same objective since then, and its evidence still stands.
+    shared_unsettled: bool,
     facts: Vec<Fact>,
 }
 
@@ -96,6 +98,7 @@ impl Machine {
             last_look: None,
             retry_rollback_at: None,
             last_shared: None,
+            shared_unsettled: false,
             facts: Vec::new(),
         }
     }

@@ -285,6 +285,30 @@ fn a_broken_source_is_no_place_to_go_back_to() {
 }
 
 #[test]
+fn what_was_found_while_both_were_broken_is_not_held_against_the_target_afterwards() {
+    let mut story = Story::at_first_hold(plan());
+    let both = Assessment {
+        breach: Some(breach_fact(true)),
+        ..Default::default()
+    };
+    story.tell(Input::Tick(&both));
+    story.at += 2.0;
+    assert_eq!(
+        story.tell(Input::Tick(&both)),
+        vec![],
+        "a second stall, soon after"
+    );
+    story.at += 2.0;
+    let facts = story.breach();
+    assert!(
+        matches!(facts[..], [Fact::BreachShared { .. }]),
+        "{facts:?}"
+    );
+    story.breach();
+    assert_eq!(story.succeed(), BACK, "evidence of its own leads back");
+}
+
+#[test]
 fn a_plan_that_says_hold_holds_for_a_person_and_ends_held_without_one() {
     let hold = Plan {
         on_breach: OnBreach::Hold,
