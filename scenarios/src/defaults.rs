@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::plan::{Missing, OnMissing};
 use crate::units::Weight;
 
 /// Loopback, and any free port.
@@ -35,6 +36,12 @@ pub(crate) const BAKE: Duration = Duration::from_mins(10);
 pub(crate) const ALPHA: f64 = 0.01;
 /// Answers that a step needs before it advances.
 pub(crate) const MIN_REQUESTS: u64 = 50;
+
+/// Missing measurements hold; in the end a person decides.
+pub(crate) const ON_MISSING: OnMissing = OnMissing {
+    after: Duration::from_mins(10),
+    then: Missing::Hold,
+};
 
 /// The default weights as values.
 pub(crate) fn weights() -> impl Iterator<Item = Weight> {

@@ -28,7 +28,7 @@ pub(crate) use steps::MOST_STEPS;
 use crate::defaults;
 use crate::diagnostic::Diagnostics;
 use crate::keys;
-use crate::plan::{OnBreach, Plan};
+use crate::plan::{OnBreach, OnBrokenSource, Plan};
 use crate::quantity;
 use crate::yaml;
 
@@ -108,6 +108,10 @@ fn decode(root: &Field<'_>, mistakes: &mut Mistakes) -> Result<Plan, Reported> {
         qualify: qualify?,
         bake: bake?,
         on_breach: on_breach?,
+        on_missing: defaults::ON_MISSING,
+        on_broken_source: OnBrokenSource::Hold,
+        point_of_no_return: None,
+        notify: Vec::new(),
         alpha: alpha?,
         min_requests: min_requests?,
     })

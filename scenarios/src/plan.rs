@@ -34,6 +34,15 @@ pub struct Plan {
     pub bake: Duration,
     /// What a breach leads to.
     pub on_breach: OnBreach,
+    /// What missing measurements lead to in the end; they hold the run at once in any case.
+    pub on_missing: OnMissing,
+    /// What a breach leads to while the source itself is worse than the target.
+    pub on_broken_source: OnBrokenSource,
+    /// Once a step of this weight or more was begun, the run never goes back by itself: what the
+    /// target has written since then, the source could not read. `None`: it may always go back.
+    pub point_of_no_return: Option<Weight>,
+    /// Who is told about the run.
+    pub notify: Vec<Notify>,
     /// The chance of a false rollback over the whole run, between 0 and 0.5 (exclusive).
     pub alpha: f64,
     /// A step does not advance before the target has answered this many requests in it.
@@ -157,6 +166,9 @@ pub struct Step {
     pub hold: Duration,
     /// What must open before the weight is set.
     pub gate: Option<Gate>,
+    /// The step advances as soon as the target is shown to be no worse than every objective
+    /// allows, and holds until then; `hold` is then the shortest time it lasts.
+    pub prove: bool,
 }
 
 /// What must open before a step's weight is set.
@@ -167,6 +179,78 @@ pub enum Gate {
     Manual,
     /// The time lies inside the window.
     Window(Window),
+    /// A web service says go.
+    Webhook(WebhookGate),
+}
+
+/// A web service that is asked until it says go: a `POST` that is answered with 200 opens the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookGate {
+    /// Where to ask.
+    pub endpoint: Endpoint,
+    /// How long one answer may take.
+    pub timeout: Duration,
+    /// How long to wait before it is asked again; failures double the wait up to ten times this.
+    pub every: Duration,
+}
+
+/// Where a webhook goes. Addresses are often secrets themselves, so a plan names them by the
+/// environment variable that holds them, or, when they are none, in plain text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The address.
+    pub url: EndpointUrl,
+    /// The environment variable that holds the key which bodies are signed with (HMAC-SHA-256).
+    pub secret_env: Option<String>,
+}
+
+/// How the address of a webhook is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointUrl {
+    /// `http` or `https`, no user, no password, no query: nothing in it is secret.
+    Plain(String),
+    /// The name of the environment variable that holds the address.
+    Env(String),
+}
+
+/// Someone who is told about a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// Where to.
+    pub endpoint: Endpoint,
+    /// In which form.
+    pub format: NotifyFormat,
+    /// About what; sorted, at least one.
+    pub on: Vec<NotifyOn>,
+}
+
+/// The form of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyFormat {
+    /// One JSON object: run, plan, event, sentence, weights.
+    Json,
+    /// What Slack's incoming webhooks take.
+    Slack,
+}
+
+/// What a notification can be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyOn {
+    /// The run began, or was taken over.
+    Start,
+    /// A step's weight was applied.
+    Step,
+    /// The run waits for a person: a gate, a pause, a drift, missing data.
+    Hold,
+    /// An objective was broken.
+    Breach,
+    /// Traffic goes back.
+    Rollback,
+    /// The run came to an end, whichever.
+    Done,
 }
 
 /// Days and hours in which a step may begin.
@@ -190,4 +274,33 @@ pub enum OnBreach {
     Rollback,
     /// The weight stays where it is, and a person decides.
     Hold,
+}
+
+/// What missing measurements lead to in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnMissing {
+    /// How long the run holds by itself and waits for measurements to come back.
+    pub after: Duration,
+    /// What follows then.
+    pub then: Missing,
+}
+
+/// What follows when measurements stay away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// The weight stays where it is until a person goes on.
+    Hold,
+    /// All traffic goes back to the source.
+    Rollback,
+}
+
+/// What a breach leads to while the source itself is worse than the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBrokenSource {
+    /// The weight stays where it is, and a person decides.
+    Hold,
+    /// Traffic goes back all the same.
+    Rollback,
 }

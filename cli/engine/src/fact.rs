@@ -103,6 +103,8 @@ pub enum Fact {
     Commanded {
         /// What was asked for.
         command: Command,
+        /// Who asked: `ann@laptop (process 4711)`, `signal`.
+        by: String,
     },
     /// An objective was broken.
     Breached {

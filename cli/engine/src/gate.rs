@@ -1,6 +1,6 @@
 //! Whether a gate stands open.
 
-use cutover_scenarios::plan::{Gate, Window};
+use cutover_scenarios::plan::{Endpoint, EndpointUrl, Gate, Window};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -16,6 +16,17 @@ pub fn describe(gate: &Gate) -> String {
             clock(window.closes),
             window.time_zone
         ),
+        Gate::Webhook(webhook) => format!("webhook {}", endpoint(&webhook.endpoint)),
+    }
+}
+
+/// Names an endpoint without showing what may be secret: `https://hooks.example.com/…` by its host,
+/// or the variable that holds it.
+#[must_use]
+pub fn endpoint(endpoint: &Endpoint) -> String {
+    match &endpoint.url {
+        EndpointUrl::Plain(url) => url.clone(),
+        EndpointUrl::Env(name) => format!("${name}"),
     }
 }
 

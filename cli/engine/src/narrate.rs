@@ -50,7 +50,7 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
             Level::Good,
             "both stacks answer the same load alike: qualified".to_owned(),
         ),
-        Fact::Commanded { command } => (Level::Warn, asked(*command).to_owned()),
+        Fact::Commanded { command, by } => (Level::Warn, asked(*command, by)),
         Fact::Breached { breach } => {
             let text = format!(
                 "BREACH: `{}` refuted at {} after {} bad requests, {} after the first \
@@ -116,13 +116,17 @@ fn output_sentence(output: &Output) -> Option<(Level, String)> {
     }
 }
 
-fn asked(command: Command) -> &'static str {
+fn asked(command: Command, by: &str) -> String {
     match command {
-        Command::Pause => "paused by a person; guards stay armed",
-        Command::Continue => "continued by a person",
-        Command::Advance => "a person asked to advance",
-        Command::Rollback => "a person asked to roll back",
-        Command::Interrupt => "a signal asked to end: rolling back first",
+        Command::Pause => format!("paused by {by}; guards stay armed"),
+        Command::Continue => format!("continued by {by}"),
+        Command::Hold => format!("{by} asked to stay at this weight; guards stay armed"),
+        Command::Advance => format!("{by} asked to advance"),
+        Command::Approve => format!("the gate was opened by {by}"),
+        Command::Rollback { force: false } => format!("{by} asked to roll back"),
+        Command::Rollback { force: true } => format!("{by} asked to roll back whatever the source"),
+        Command::Abort => format!("{by} asked to end the run here"),
+        Command::Interrupt => "a signal asked to end: rolling back first".to_owned(),
     }
 }
 

@@ -38,6 +38,8 @@ pub struct State {
     pub shifted: bool,
     /// A person paused the run.
     pub paused: bool,
+    /// A person wants the run to stay at this weight when its hold is over.
+    pub holding: bool,
     /// A person asked for the current gate to open or the current hold to end.
     pub advance: bool,
     /// The evidence that broke an objective.
@@ -116,6 +118,7 @@ impl State {
             applied: None,
             shifted: false,
             paused: false,
+            holding: false,
             advance: false,
             breach: None,
             rollback: None,
@@ -197,14 +200,7 @@ impl State {
                 self.advance = false;
             }
             Fact::QualifyPassed => self.advance = false,
-            Fact::Commanded { command } => match command {
-                Command::Pause => self.paused = true,
-                Command::Continue => self.paused = false,
-                Command::Advance => self.advance = true,
-                // Asking decides: a crash right after must not forget it.
-                Command::Rollback => self.rollback = Some(RollbackCause::Asked),
-                Command::Interrupt => self.rollback = Some(RollbackCause::Signal),
-            },
+            Fact::Commanded { command, .. } => self.commanded(*command),
             Fact::BreachShared { .. } => {}
             Fact::Breached { breach } => self.breach = Some(breach.clone()),
             Fact::RollbackDecided { cause } => self.rollback = Some(cause.clone()),
@@ -243,6 +239,26 @@ impl State {
         }
         self.step_applied = false;
         self.paused = false;
+    }
+
+    fn commanded(&mut self, command: Command) {
+        match command {
+            Command::Pause => self.paused = true,
+            Command::Hold => self.holding = true,
+            Command::Continue => {
+                self.paused = false;
+                self.holding = false;
+            }
+            Command::Advance => {
+                self.advance = true;
+                self.holding = false;
+            }
+            Command::Approve => self.advance = true,
+            // Asking decides: a crash right after must not forget it.
+            Command::Rollback { .. } => self.rollback = Some(RollbackCause::Asked),
+            Command::Interrupt => self.rollback = Some(RollbackCause::Signal),
+            Command::Abort => {}
+        }
     }
 
     fn start(&mut self, id: u32, effect: Effect) -> Result<(), String> {

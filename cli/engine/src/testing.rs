@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cutover_scenarios::plan::{
-    Bound, Load, LocalEdge, LocalService, LocalStack, Objective, OnBreach, Plan, Request, Signal,
-    Stack, Step, Traffic,
+    Bound, Load, LocalEdge, LocalService, LocalStack, Missing, Objective, OnBreach, OnBrokenSource,
+    OnMissing, Plan, Request, Signal, Stack, Step, Traffic,
 };
 use cutover_scenarios::units::Weight;
 
@@ -27,6 +27,7 @@ pub(crate) fn step(percent: f64, hold: f64) -> Step {
         weight: weight(percent),
         hold: Duration::from_secs_f64(hold),
         gate: None,
+        prove: false,
     }
 }
 
@@ -68,6 +69,13 @@ pub(crate) fn plan() -> Plan {
         qualify: Duration::from_secs(5),
         bake: Duration::from_secs(20),
         on_breach: OnBreach::Rollback,
+        on_missing: OnMissing {
+            after: Duration::from_secs(600),
+            then: Missing::Hold,
+        },
+        on_broken_source: OnBrokenSource::Hold,
+        point_of_no_return: None,
+        notify: Vec::new(),
         alpha: 0.01,
         min_requests: 10,
     }

@@ -203,14 +203,24 @@ pub enum Level {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Hold here: no step advances until [`Command::Continue`]. Guards stay armed.
+    /// Stop the clock of the step: nothing advances until [`Command::Continue`]. Guards stay armed.
     Pause,
-    /// Go on after a pause.
+    /// Go on after a pause or a hold.
     Continue,
+    /// Stay at this weight when the step's hold is over, until [`Command::Continue`] or
+    /// [`Command::Advance`]. The clock goes on and guards stay armed.
+    Hold,
     /// Open the manual gate, or end the current hold early. Guards are not skipped.
     Advance,
+    /// Open the manual gate that the run waits at, and nothing else.
+    Approve,
     /// Send all traffic back to the source and end.
-    Rollback,
+    Rollback {
+        /// Also when the source itself is in trouble, or the point of no return is passed.
+        force: bool,
+    },
+    /// End the run here and leave the weight where it is; nobody watches it from then on.
+    Abort,
     /// A signal: roll back and end as interrupted.
     Interrupt,
 }

@@ -27,7 +27,11 @@ pub(super) fn run(home: &Home, rollback: &RunCommand) -> Result<Exit, Failure> {
             no_tui: true,
             output: rollback.output,
         };
-        let exit = run::drive(found.driven, Start::Rollback(found.live), &show).await?;
+        let start = Start::Rollback {
+            live: found.live,
+            by: run::person(),
+        };
+        let exit = run::drive(found.driven, start, &show).await?;
         // Going back is what was asked for, so it is success here.
         Ok(if exit == Exit::RolledBack {
             Exit::Done

@@ -162,6 +162,16 @@ pub(crate) fn local_ports(
 /// removed while the run goes on, so that all processes of a run are of one version.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
+/// Who runs this program, as the journal names people: `ann@laptop (process 4711)`.
+pub(crate) fn person() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid());
+    let name = user.ok().flatten().map_or_else(
+        || format!("uid {}", nix::unistd::getuid()),
+        |user| user.name,
+    );
+    format!("{name}@{} (process {})", host(), std::process::id())
+}
+
 fn host() -> String {
     nix::unistd::gethostname()
         .ok()

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cutover_engine::phase::Outcome;
 use cutover_engine::report::RunReport;
-use cutover_engine::runner::{self, Audience, Control, Ports, RunEvent, Runner, Start};
+use cutover_engine::runner::{self, Asked, Audience, Control, Ports, RunEvent, Runner, Start};
 use cutover_engine::view::RunView;
 use cutover_rehearsal::local::parts_alive;
 use tokio::sync::{mpsc, watch};
@@ -29,7 +29,7 @@ mod signals;
 
 use load::{GeneratedLoad, LatencyReport};
 
-pub(crate) use begin::{Driven, New, local_ports, start, take_lock, take_over};
+pub(crate) use begin::{Driven, New, local_ports, person, start, take_lock, take_over};
 pub(crate) use load::ArmLatency;
 
 /// Drives a run to its end, shows it, and ends the stacks unless the run was only rolled back
@@ -45,7 +45,7 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
         lock,
     } = driven;
     let screen = on_screen(show);
-    let taking_back = matches!(start, Start::Rollback(_));
+    let taking_back = matches!(start, Start::Rollback { .. });
     let latencies = LatencyReport::default();
     let load = (!taking_back)
         .then(|| Box::new(GeneratedLoad::new(&state.plan, latencies.clone())) as Box<_>);
@@ -132,7 +132,7 @@ async fn watch_on_screen(
     let forward = controls.clone();
     let forwarding = tokio::spawn(async move {
         while let Some(command) = asked.recv().await {
-            let _ = forward.send(Control::Command(command));
+            let _ = forward.send(Control::Command(Asked::new(command, "the screen")));
         }
     });
     let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]

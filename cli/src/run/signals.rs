@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cutover_engine::runner::Control;
+use cutover_engine::runner::{Asked, Control};
 use cutover_engine::view::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
@@ -42,7 +42,8 @@ pub(super) fn listen(controls: UnboundedSender<Control>, lines: Arc<AtomicBool>)
                     if lines.load(Ordering::Relaxed) {
                         console::note("rolling back; once more stops at once");
                     }
-                    let _ = controls.send(Control::Command(Command::Interrupt));
+                    let _ =
+                        controls.send(Control::Command(Asked::new(Command::Interrupt, "signal")));
                 }
             }
         });

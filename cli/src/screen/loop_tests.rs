@@ -148,7 +148,10 @@ async fn keys_reach_the_run_as_commands() {
     session.type_text("pary");
     assert_eq!(session.command().await, Some(Command::Pause));
     assert_eq!(session.command().await, Some(Command::Advance));
-    assert_eq!(session.command().await, Some(Command::Rollback));
+    assert_eq!(
+        session.command().await,
+        Some(Command::Rollback { force: false })
+    );
     session.type_text("d");
     assert_eq!(session.command().await, None, "nothing else was sent");
     assert_eq!(session.ended().await.unwrap(), ScreenEnd::Detached);

@@ -110,7 +110,7 @@ impl UiState {
             Action::ConfirmRollback => {
                 self.mode = Mode::Watching;
                 self.say("asked the run to roll back");
-                Effect::Send(Command::Rollback)
+                Effect::Send(Command::Rollback { force: false })
             }
             Action::Close => {
                 self.mode = Mode::Watching;
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn rollback_is_sent_once_after_a_yes() {
         let (ui, effects) = typed(&sample::shifting(), &['r', 'y', 'y', 'y']);
-        assert_eq!(effects, [Effect::Send(Command::Rollback)]);
+        assert_eq!(effects, [Effect::Send(Command::Rollback { force: false })]);
         assert_eq!(ui.mode(), Mode::Watching);
     }
 

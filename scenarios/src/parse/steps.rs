@@ -20,6 +20,7 @@ pub(super) fn default_steps() -> Vec<Step> {
             weight,
             hold: defaults::HOLD,
             gate: None,
+            prove: false,
         })
         .collect()
 }
@@ -81,6 +82,7 @@ fn step(item: &Field<'_>, mistakes: &mut Mistakes) -> Result<Step, Reported> {
         weight: weight?,
         hold: hold?,
         gate: gate?,
+        prove: false,
     })
 }
 
@@ -118,5 +120,6 @@ fn short_step(text: &str) -> Result<Step, Misread> {
         weight,
         hold,
         gate: None,
+        prove: false,
     })
 }

@@ -94,6 +94,7 @@ fn every_key_is_read() {
         weight: Weight::from_parts(parts).unwrap(),
         hold: Duration::from_secs(seconds),
         gate,
+        prove: false,
     };
     let window = Window {
         days: vec![1, 2, 3, 7],

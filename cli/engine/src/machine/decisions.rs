@@ -159,7 +159,7 @@ impl Machine {
             return None;
         }
         step.gate.as_ref().filter(|gate| match gate {
-            Gate::Manual => !self.state.advance,
+            Gate::Manual | Gate::Webhook(_) => !self.state.advance,
             Gate::Window(window) => !gate::is_open(window, now.wall),
         })
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cutover_scenarios::plan::Gate;
 use cutover_scenarios::units::Weight;
 
 use super::{Machine, Now};
@@ -44,12 +43,13 @@ impl Machine {
         }
     }
 
-    pub(super) fn take_back(&mut self, applied: Option<Weight>) {
+    pub(super) fn take_back(&mut self, applied: Option<Weight>, by: String) {
         if let Some(applied) = applied {
             self.emit(Fact::Reobserved { applied });
         }
         self.emit(Fact::Commanded {
-            command: Command::Rollback,
+            command: Command::Rollback { force: true },
+            by,
         });
         self.go_back(RollbackCause::Asked);
     }
@@ -118,34 +118,6 @@ impl Machine {
         }
     }
 
-    pub(super) fn command(&mut self, command: Command) {
-        let state = &self.state;
-        let means_something = match command {
-            Command::Pause => !state.paused && state.rollback.is_none(),
-            Command::Continue => state.paused && state.rollback.is_none(),
-            // The bake cannot be cut short: what it proves is time. A window opens by itself.
-            Command::Advance => {
-                let window = self
-                    .step_to_set()
-                    .is_some_and(|step| matches!(step.gate, Some(Gate::Window(_))));
-                state.rollback.is_none()
-                    && state.breach.is_none()
-                    && state.phase != Phase::Bake
-                    && !window
-            }
-            Command::Rollback | Command::Interrupt => state.rollback.is_none(),
-        };
-        if !means_something {
-            return;
-        }
-        self.emit(Fact::Commanded { command });
-        match command {
-            Command::Rollback => self.go_back(RollbackCause::Asked),
-            Command::Interrupt => self.go_back(RollbackCause::Signal),
-            Command::Pause | Command::Continue | Command::Advance => {}
-        }
-    }
-
     pub(super) fn tick(&mut self, now: Now, assessment: &Assessment) {
         if self.state.phase == Phase::Rollback {
             self.retry_rollback(now);
@@ -167,7 +139,10 @@ impl Machine {
             return;
         }
         let Some(total) = self.timed() else { return };
-        if (self.spent >= total || self.state.advance) && self.weigh(assessment) == Verdict::Pass {
+        if !self.state.holding
+            && (self.spent >= total || self.state.advance)
+            && self.weigh(assessment) == Verdict::Pass
+        {
             self.advance(assessment);
         }
     }

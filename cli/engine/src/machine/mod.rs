@@ -8,6 +8,7 @@
 //! | module | subject |
 //! | --- | --- |
 //! | `inputs` | what each kind of input leads to |
+//! | `commands` | what a person may ask |
 //! | `decisions` | the guard, the way forward, the way back |
 //! | this one | the machine itself, its time, its facts |
 
@@ -24,6 +25,7 @@ use crate::phase::{Outcome, Phase};
 use crate::state::State;
 use crate::view::{Command, Progress};
 
+mod commands;
 mod decisions;
 mod inputs;
 
@@ -50,6 +52,8 @@ pub enum Input<'a> {
     TakeBack {
         /// The live weight; `None` when nothing was ever shifted and nobody can be asked.
         applied: Option<Weight>,
+        /// Who asked for it.
+        by: String,
     },
     /// Nobody sits at the screen any more.
     Unattended,
@@ -63,7 +67,12 @@ pub enum Input<'a> {
     /// Time has passed; this is what the measurements say.
     Tick(&'a Assessment),
     /// A person or a signal asks for something.
-    Command(Command),
+    Command {
+        /// What.
+        command: Command,
+        /// Who asks.
+        by: String,
+    },
 }
 
 /// The most that one look at the clock adds to a hold. A driver that was stopped for a minute has
@@ -117,11 +126,11 @@ impl Machine {
             match input {
                 Input::Begin => self.enter_and_start(Phase::Inspect, Effect::Inspect),
                 Input::Resume { applied } => self.resume(applied),
-                Input::TakeBack { applied } => self.take_back(applied),
+                Input::TakeBack { applied, by } => self.take_back(applied, by),
                 Input::Unattended => self.attended = false,
                 Input::Done { id, result } => self.done(now, id, result),
                 Input::Tick(assessment) => self.tick(now, assessment),
-                Input::Command(command) => self.command(command),
+                Input::Command { command, by } => self.command(command, by),
             }
         }
         std::mem::take(&mut self.facts)
@@ -156,10 +165,15 @@ impl Machine {
         if self.state.paused {
             return Some("a person to continue (paused)".to_owned());
         }
+        if self.state.holding && self.spent >= self.timed().unwrap_or_default() {
+            return Some("a person to continue (held at this weight)".to_owned());
+        }
         if let Some(step) = self.step_to_set() {
             return match self.closed_gate(now, step)? {
                 Gate::Manual => Some(format!("a person to open the gate before {}", step.weight)),
-                window @ Gate::Window(_) => Some(format!("the {}", gate::describe(window))),
+                other @ (Gate::Window(_) | Gate::Webhook(_)) => {
+                    Some(format!("the {}", gate::describe(other)))
+                }
             };
         }
         let total = self.timed()?;

@@ -67,7 +67,10 @@ impl Story {
     }
 
     fn command(&mut self, command: Command) -> Vec<Fact> {
-        self.tell(Input::Command(command))
+        self.tell(Input::Command {
+            command,
+            by: "test".to_owned(),
+        })
     }
 
     /// Ends the effect under way well, and answers with that effect.
@@ -279,7 +282,7 @@ fn a_broken_source_is_no_place_to_go_back_to() {
         vec![],
         "told once in a while, not all the time"
     );
-    story.command(Command::Rollback);
+    story.command(Command::Rollback { force: false });
     assert_eq!(story.succeed(), BACK);
     assert_eq!(story.outcome(), Some(Outcome::RolledBack));
 }
@@ -389,6 +392,7 @@ fn a_killed_run_is_taken_back_without_a_step_forward() {
         story.machine.state.phase = phase;
         let facts = story.tell(Input::TakeBack {
             applied: Some(weight(25.0)),
+            by: "test".to_owned(),
         });
         let writes: Vec<_> = facts
             .iter()
@@ -602,7 +606,7 @@ fn happening() -> impl Strategy<Value = Happening> {
             Just(Command::Pause),
             Just(Command::Continue),
             Just(Command::Advance),
-            Just(Command::Rollback),
+            Just(Command::Rollback { force: false }),
             Just(Command::Interrupt)
         ]
         .prop_map(Happening::Asked),
@@ -663,7 +667,7 @@ proptest! {
                         let at = now(0.0).wall;
                         story.journal.push(Record { seq, at, elapsed_ms: 0, fact: taken_over });
                         story.tell(if resumed_as_rollback {
-                            Input::TakeBack { applied: Some(live) }
+                            Input::TakeBack { applied: Some(live), by: "test".to_owned() }
                         } else {
                             Input::Resume { applied: live }
                         });

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cutover_scenarios::units::Weight;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::assess::Assessment;
@@ -51,21 +51,48 @@ pub struct Ports {
 }
 
 /// How a driver begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// A new run.
     Fresh,
     /// A killed run goes on from its journal; the shifter reads this weight.
     Resume(Weight),
-    /// A killed run is taken back; the shifter reads this weight, if anything was ever shifted.
-    Rollback(Option<Weight>),
+    /// A killed run is taken back.
+    Rollback {
+        /// What the shifter reads, if anything was ever shifted.
+        live: Option<Weight>,
+        /// Who asked for it.
+        by: String,
+    },
+}
+
+/// A request to a run, and where its answer goes.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is asked for.
+    pub command: Command,
+    /// Who asks: `ann@laptop (process 4711)`, `signal`. The journal keeps it.
+    pub by: String,
+    /// Gets `Ok` once the request stands in the journal, or why it was refused.
+    pub answer: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+impl Asked {
+    /// A request that nobody waits for.
+    pub fn new(command: Command, by: impl Into<String>) -> Self {
+        Asked {
+            command,
+            by: by.into(),
+            answer: None,
+        }
+    }
 }
 
 /// What may be asked of a driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Control {
     /// A request to the run.
-    Command(Command),
+    Command(Asked),
     /// Nobody sits at the screen any more.
     Unattended,
     /// Leave everything as it stands, at once.
@@ -207,7 +234,10 @@ impl Runner {
                 }
                 self.machine.handle(now, Input::Resume { applied })
             }
-            Start::Rollback(applied) => self.machine.handle(now, Input::TakeBack { applied }),
+            Start::Rollback { live, by } => {
+                let applied = live;
+                self.machine.handle(now, Input::TakeBack { applied, by })
+            }
         };
         self.follow(now, facts)?;
 
@@ -226,11 +256,7 @@ impl Runner {
                 }
                 // When nobody can ask for anything any more, the run goes on.
                 Some(control) = self.audience.controls.recv() => match control {
-                    Control::Command(command) => {
-                        let now = self.clock.now();
-                        let facts = self.machine.handle(now, Input::Command(command));
-                        self.follow(now, facts)?;
-                    }
+                    Control::Command(asked) => self.asked(asked)?,
                     Control::Unattended => {
                         let now = self.clock.now();
                         let facts = self.machine.handle(now, Input::Unattended);
@@ -251,6 +277,26 @@ impl Runner {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Carries out what was asked, or says why not.
+    fn asked(&mut self, asked: Asked) -> Result<(), Left> {
+        let Asked {
+            command,
+            by,
+            answer,
+        } = asked;
+        let now = self.clock.now();
+        let accepted = self.machine.accepts(command);
+        if accepted.is_ok() {
+            let facts = self.machine.handle(now, Input::Command { command, by });
+            self.follow(now, facts)?;
+        }
+        if let Some(answer) = answer {
+            // Who asked may have gone away meanwhile.
+            let _ = answer.send(accepted);
         }
         Ok(())
     }

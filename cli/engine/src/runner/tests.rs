@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::*;
 use crate::fact::FORMAT;
 use crate::journal;
+use crate::ports::{Health, StackHealth};
 use crate::testing::{plan, weight};
 use crate::verdict::{ArmCounts, Batch, Channel};
 
@@ -23,6 +24,7 @@ struct World {
     /// The target fails every request from this weight on.
     fails_from: Mutex<Option<Weight>>,
     mark: AtomicU32,
+    health: Mutex<Option<Health>>,
 }
 
 #[async_trait]
@@ -36,6 +38,17 @@ impl Stacks for World {
     async fn deploy(&self) -> Result<Vec<(String, String)>, PortError> {
         sleep(Duration::from_secs(1)).await;
         Ok(vec![("edge".to_owned(), "http://127.0.0.1:1".to_owned())])
+    }
+    async fn health(&self) -> Health {
+        let ready = || StackHealth::Ready("all of it".to_owned());
+        self.health
+            .lock()
+            .unwrap()
+            .clone()
+            .unwrap_or_else(|| Health {
+                source: ready(),
+                target: ready(),
+            })
     }
     fn describe_deploy(&self) -> Vec<String> {
         vec![]
@@ -53,6 +66,9 @@ impl Shifter for World {
             *self.weight.lock().unwrap() = weight;
         }
         Ok(())
+    }
+    async fn snapshot(&self) -> Result<serde_json::Value, PortError> {
+        Ok(serde_json::json!({ "weight": self.weight.lock().unwrap().parts() }))
     }
     fn describe_set(&self, weight: Weight) -> Vec<String> {
         vec![format!("set {weight}")]
@@ -272,7 +288,8 @@ async fn the_first_signal_rolls_back_and_the_second_leaves_things_as_they_are() 
             if stop_at_once {
                 controls.send(Control::StopNow).unwrap();
             } else {
-                controls.send(Control::Command(Command::Interrupt)).unwrap();
+                let asked = Asked::new(Command::Interrupt, "signal");
+                controls.send(Control::Command(asked)).unwrap();
             }
         });
         let report = stage.runner.run(Start::Fresh).await;
@@ -341,7 +358,10 @@ async fn after_a_kill(records: &[String], rollback: bool, happened: bool) -> (Ru
         .unwrap();
     let stage = on_stage(state, journal, folder, Arc::clone(&world), clock);
     let start = if rollback {
-        Start::Rollback(Some(live))
+        Start::Rollback {
+            live: Some(live),
+            by: "test".to_owned(),
+        }
     } else {
         Start::Resume(live)
     };

@@ -12,6 +12,7 @@
 //! processes there, and a process whose driver died between its start and the next record is
 //! still found.
 
+mod health;
 mod process;
 pub mod registration;
 mod shifter;

@@ -133,6 +133,12 @@ impl Shifter for LocalShifter {
         }
     }
 
+    async fn snapshot(&self) -> Result<Value, PortError> {
+        let weight = self.read().await?;
+        let admin = self.edge_admin()?;
+        Ok(json!({ "local_edge": { "admin": admin, "weights": weights(weight)["weights"] } }))
+    }
+
     fn describe_set(&self, weight: Weight) -> Vec<String> {
         let admin = self.lock().edge_admin;
         let admin = admin.map_or("EDGE_ADMIN".to_owned(), |admin| admin.to_string());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cutover_engine::ports::{PortError, Stacks};
+use cutover_engine::ports::{Health, PortError, Stacks};
 use cutover_scenarios::plan::{LocalEdge, LocalStack, Plan, Stack, Traffic};
 use http::Method;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::interval;
 
+use super::health::health;
 use super::process::{Process, Recipe, state_file};
 use super::registration::Registration;
 use super::shifter::LocalShifter;
@@ -312,6 +313,17 @@ impl Stacks for LocalStacks {
             ("source".to_owned(), url(proxies[0])),
             ("target".to_owned(), url(proxies[1])),
         ])
+    }
+
+    async fn health(&self) -> Health {
+        let parts = self.folder.parent().map(parts_alive).unwrap_or_default();
+        let listen = |name: &str| {
+            let part = parts.iter().find(|part| part.name == name)?;
+            Some(part.registration.listen)
+        };
+        let (source, target) =
+            tokio::join!(health(listen(SOURCE_PROXY)), health(listen(TARGET_PROXY)));
+        Health { source, target }
     }
 
     fn describe_deploy(&self) -> Vec<String> {
