@@ -19,6 +19,14 @@ pub struct Assessment {
     pub target_answers: u64,
     /// The share of its requests that the source fails itself, when that is alarming.
     pub source_fails: Option<f64>,
+    /// Why the source is worse off than the target, when it is.
+    pub source_worse: Option<String>,
+    /// The source takes no requests, by its own word.
+    pub source_down: Option<String>,
+    /// The target takes no requests, by its own word, asked more than once.
+    pub target_down: Option<String>,
+    /// What has still to be seen before the target is shown to be no worse than allowed.
+    pub unproven: Vec<String>,
     /// Requests through the edge that nobody answered since somebody last did.
     pub unanswered: u64,
     /// Seconds since a stack last answered through the edge; `None` before the first answer.
@@ -31,6 +39,22 @@ impl Assessment {
     #[must_use]
     pub fn nobody_answers(&self) -> bool {
         self.unanswered >= UNANSWERED && self.data_age.is_some_and(|age| age >= NOBODY_AFTER)
+    }
+
+    /// A failure so gross that no statistics are needed, as a sentence.
+    #[must_use]
+    pub fn gross_failure(&self) -> Option<String> {
+        if let Some(down) = &self.target_down
+            && self.source_down.is_none()
+        {
+            return Some(format!("the target is down: {down}"));
+        }
+        self.nobody_answers().then(|| {
+            format!(
+                "nobody answers through the edge: {} requests failed in a row",
+                self.unanswered
+            )
+        })
     }
 }
 
@@ -45,8 +69,29 @@ pub enum Verdict {
     Breach(BreachFact),
     /// Enough was seen and nothing points to a breach.
     Pass,
-    /// Neither: the run holds, and this is what it waits for.
-    Inconclusive(String),
+    /// Neither: the run holds.
+    Inconclusive {
+        /// What it waits for.
+        reason: String,
+        /// Measurements are not there, rather than too few or unclear.
+        missing: bool,
+    },
+}
+
+impl Verdict {
+    fn unclear(reason: String) -> Self {
+        Verdict::Inconclusive {
+            reason,
+            missing: false,
+        }
+    }
+
+    fn missing(reason: String) -> Self {
+        Verdict::Inconclusive {
+            reason,
+            missing: true,
+        }
+    }
 }
 
 /// Answers older than this are missing answers, in seconds.
@@ -75,16 +120,21 @@ pub fn verdict(
         return Verdict::Breach(breach.clone());
     }
     match assessment.data_age {
-        None => return Verdict::Inconclusive("the first answer through the edge".to_owned()),
+        None => return Verdict::missing("the first answer through the edge".to_owned()),
         Some(age) if age > STALE_AFTER.max(STALE_REQUESTS / rate) => {
-            return Verdict::Inconclusive(format!("answers through the edge: none for {age:.0} s"));
+            return Verdict::missing(format!("answers through the edge: none for {age:.0} s"));
         }
         Some(_) => {}
+    }
+    if let Some(down) = &assessment.source_down
+        && weight != Some(Weight::FULL)
+    {
+        return Verdict::unclear(format!("the source to recover: {down}"));
     }
     if let Some(failed) = assessment.source_fails
         && weight != Some(Weight::FULL)
     {
-        return Verdict::Inconclusive(format!(
+        return Verdict::unclear(format!(
             "the source to recover: it fails {:.0} % of its requests itself",
             failed * 100.0
         ));
@@ -94,20 +144,20 @@ pub fn verdict(
         None => (assessment.target_answers, "directly"),
     };
     if answers < min_requests {
-        return Verdict::Inconclusive(format!(
+        return Verdict::unclear(format!(
             "more data: the target has answered {answers} of {min_requests} requests {place}"
         ));
     }
     if weight.is_some()
         && let Some(reason) = answers_missing(&assessment.seen, rate, full_rate_for)
     {
-        return Verdict::Inconclusive(reason);
+        return Verdict::missing(reason);
     }
     if let Some(reason) = weight.and_then(|weight| share_disagrees(&assessment.seen, weight)) {
-        return Verdict::Inconclusive(reason);
+        return Verdict::unclear(reason);
     }
     if let Some(guard) = &assessment.near {
-        return Verdict::Inconclusive(format!(
+        return Verdict::unclear(format!(
             "calmer evidence: `{guard}` is more than half way to a breach"
         ));
     }
@@ -165,7 +215,7 @@ mod tests {
 
     fn reason(verdict: Verdict) -> String {
         match verdict {
-            Verdict::Inconclusive(reason) => reason,
+            Verdict::Inconclusive { reason, .. } => reason,
             other => panic!("expected inconclusive, found {other:?}"),
         }
     }

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::phase::{Outcome, Phase};
 use crate::view::Command;
 
-/// The format of journals that this version writes and the newest one it reads.
-pub const FORMAT: u32 = 1;
+/// The format of journals that this version writes, and the only one it reads: a run is finished
+/// by the version that began it.
+pub const FORMAT: u32 = 2;
 
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +86,62 @@ pub enum Fact {
         /// The whole chain of causes, as one line.
         error: String,
     },
+    /// Intent to take back what was written: on disk before anything is done.
+    UndoStarted {
+        /// Id of the first effect that wrote a weight; undoing it undoes all that came after it.
+        id: u32,
+        /// The weight that was there before.
+        weight: Weight,
+    },
+    /// What was written is taken back, and that was read back.
+    Undone {
+        /// As in the intent.
+        id: u32,
+        /// What was read back.
+        weight: Weight,
+    },
+    /// Taking back failed; it is tried again, or a person is needed.
+    UndoFailed {
+        /// As in the intent.
+        id: u32,
+        /// The whole chain of causes, as one line.
+        error: String,
+    },
+    /// The live weight is not what this run wrote last: someone else changed it. The run waits for
+    /// a person, with its guards armed.
+    DriftFound {
+        /// The difference.
+        drift: Drift,
+    },
+    /// The driver did not run for a while: it was stopped, or the machine slept. What was under
+    /// way meanwhile says nothing about the stacks.
+    DriverStalled {
+        /// How long, in milliseconds.
+        gap_ms: u64,
+    },
+    /// Measurements stayed away for longer than the plan allows.
+    MissingTooLong {
+        /// What is missing.
+        reason: String,
+    },
+    /// A webhook opened the gate of a step.
+    GateOpened {
+        /// Index into the plan's steps.
+        step: usize,
+        /// Which webhook, without anything secret.
+        by: String,
+    },
+    /// A notification was delivered, or given up.
+    Notified {
+        /// The record that it is about.
+        about: u64,
+        /// To whom, without anything secret.
+        to: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// Why it was given up; `None` when it was delivered.
+        error: Option<String>,
+    },
     /// The shift phase came to a step; its gate, if any, is closed.
     StepReached {
         /// Index into the plan's steps.
@@ -118,6 +175,13 @@ pub enum Fact {
         /// The evidence.
         breach: BreachFact,
     },
+    /// Traffic would go back, but not into trouble: a person decides.
+    RollbackWithheld {
+        /// Why traffic would go back.
+        cause: RollbackCause,
+        /// Why it stays: the source is worse, or the point of no return is passed.
+        reason: String,
+    },
     /// Traffic is to go back to the source.
     RollbackDecided {
         /// Why.
@@ -142,10 +206,16 @@ pub enum Effect {
     Preflight,
     /// Bring up what is missing of both stacks and wait until they are ready.
     Deploy,
+    /// Write down how to put everything back without this run, and prove that the way back is
+    /// open: a write of the weight that is there already, a source that takes requests.
+    ProveWayBack,
     /// Write the target's weight and read it back.
     SetWeight {
         /// The target's share.
         weight: Weight,
+        /// What must be there before; anything else was written by someone else. `None` when that
+        /// is in doubt.
+        replaces: Option<Weight>,
     },
 }
 
@@ -161,6 +231,42 @@ pub enum Output {
     Addresses(Vec<(String, String)>),
     /// The weight that was read back.
     Applied(Weight),
+    /// The way back is open.
+    WayBack {
+        /// The file that `rollback --from` takes.
+        snapshot: String,
+        /// What a person would type to put everything back.
+        commands: Vec<String>,
+        /// Sentences that a person may want to read.
+        findings: Vec<String>,
+    },
+}
+
+/// The live weight is not what was written last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// What this run wrote last.
+    pub expected: Weight,
+    /// What is there.
+    pub found: Weight,
+    /// Who wrote it, as far as the live system tells.
+    pub writer: Option<String>,
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Drift {
+            expected, found, ..
+        } = self;
+        write!(
+            f,
+            "this run set the target's weight to {expected}, now it is {found}"
+        )?;
+        match &self.writer {
+            Some(writer) => write!(f, "; written by {writer}"),
+            None => f.write_str("; written by someone else"),
+        }
+    }
 }
 
 /// What was measured while a step was held.

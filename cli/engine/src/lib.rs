@@ -15,6 +15,7 @@
 //! | [`narrate`] | facts told to people | no |
 //! | [`view`] | the run as screens see it, and what may be asked of it | no |
 //! | [`journal`] | facts on disk | files |
+//! | [`snapshot`] | how to put everything back without the run | files |
 //! | [`folder`] | where runs live | files |
 //! | [`lock`] | one run of a plan at a time | files |
 //! | [`ports`] | what the engine needs of the world | by its implementors |
@@ -36,6 +37,7 @@ pub mod ports;
 pub mod preview;
 pub mod report;
 pub mod runner;
+pub mod snapshot;
 pub mod state;
 pub mod verdict;
 pub mod view;

@@ -22,7 +22,7 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
         ),
         Fact::PhaseEntered { phase } => (Level::Info, format!("phase {phase}")),
         Fact::EffectStarted {
-            effect: Effect::SetWeight { weight },
+            effect: Effect::SetWeight { weight, .. },
             ..
         } => (
             Level::Info,
@@ -31,6 +31,46 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
         Fact::EffectStarted { .. } | Fact::StepReached { .. } => return None,
         Fact::EffectSucceeded { output, .. } => return output_sentence(output),
         Fact::EffectFailed { error, .. } => (Level::Bad, format!("failed: {error}")),
+        Fact::UndoStarted { weight, .. } => (
+            Level::Warn,
+            format!("taking the target's weight back to {weight}"),
+        ),
+        Fact::Undone { weight, .. } => (
+            Level::Good,
+            format!("taken back: the target's weight reads back as {weight}"),
+        ),
+        Fact::UndoFailed { error, .. } => (Level::Bad, format!("taking back failed: {error}")),
+        Fact::DriftFound { drift } => (
+            Level::Bad,
+            format!("DRIFT: {drift}; `resume` writes over it, `rollback` goes back"),
+        ),
+        Fact::DriverStalled { gap_ms } => (
+            Level::Warn,
+            format!(
+                "the driver stood still for {}: what was under way does not count, and the hold \
+                 begins anew",
+                seconds(Duration::from_millis(*gap_ms))
+            ),
+        ),
+        Fact::MissingTooLong { reason } => (
+            Level::Bad,
+            format!("measurements stayed away for too long: waiting for {reason}"),
+        ),
+        Fact::GateOpened { by, .. } => (Level::Good, format!("the gate was opened by {by}")),
+        Fact::Notified { error: None, .. } => return None,
+        Fact::Notified {
+            to,
+            attempts,
+            error: Some(error),
+            ..
+        } => (
+            Level::Warn,
+            format!("{to} could not be told, given up after {attempts} attempts: {error}"),
+        ),
+        Fact::RollbackWithheld { reason, .. } => (
+            Level::Bad,
+            format!("traffic would go back now, but stays: {reason}; a person decides"),
+        ),
         Fact::StepPassed { step, observed } => {
             let weight = state
                 .plan
@@ -109,6 +149,15 @@ fn output_sentence(output: &Output) -> Option<(Level, String)> {
                 .collect();
             Some((Level::Good, format!("ready: {}", list.join(", "))))
         }
+        Output::WayBack {
+            snapshot, findings, ..
+        } => Some((
+            Level::Good,
+            format!(
+                "the way back is open ({}); without this run: cutover rollback --from {snapshot}",
+                findings.join("; ")
+            ),
+        )),
         Output::Applied(weight) => Some((
             Level::Info,
             format!("the target's weight reads back as {weight}"),

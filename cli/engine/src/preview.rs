@@ -59,6 +59,19 @@ pub fn preview(plan: &Plan, stacks: &dyn Stacks, shifter: &dyn Shifter) -> Previ
             vec!["wait until both stacks and the edge are ready".to_owned()],
             stacks.describe_deploy(),
         ),
+        phase(
+            "prove the way back",
+            vec![
+                "write down how to put everything back (snapshot.json in the run's folder)"
+                    .to_owned(),
+                "the source takes requests".to_owned(),
+            ],
+            shifter
+                .describe_set(Weight::ZERO)
+                .into_iter()
+                .map(|call| format!("{call} (what is there already)"))
+                .collect(),
+        ),
         phase("qualify", vec![qualify(plan)], vec![]),
     ];
     for step in &plan.steps {
@@ -96,7 +109,11 @@ pub fn preview(plan: &Plan, stacks: &dyn Stacks, shifter: &dyn Shifter) -> Previ
             .filter_map(|step| step.gate.as_ref().map(|gate| (step.weight, gate)))
             .map(|(weight, gate)| format!("{weight}: {}", gate_cost(gate)))
             .collect(),
-        irreversible: Vec::new(),
+        irreversible: plan
+            .point_of_no_return
+            .map(|point| format!("from {point} on the run never goes back by itself"))
+            .into_iter()
+            .collect(),
         load: load(plan),
         guards: guards(plan, shifter),
     }

@@ -4,7 +4,7 @@ use cutover_scenarios::plan::Plan;
 use cutover_scenarios::units::Weight;
 
 use crate::fact::{
-    BreachFact, Effect, FORMAT, Fact, Output, Record, RollbackCause, StepObservation,
+    BreachFact, Drift, Effect, FORMAT, Fact, Output, Record, RollbackCause, StepObservation,
 };
 use crate::phase::{Outcome, Phase};
 use crate::view::Command;
@@ -26,14 +26,20 @@ pub struct State {
     pub step_applied: bool,
     /// What was applied and measured, for each step of the plan.
     pub steps: Vec<StepRecord>,
-    /// The effect whose outcome is not known yet.
+    /// The effect whose outcome is not known yet; taking back is one too.
     pub in_flight: Option<(u32, Effect)>,
+    /// What is under way takes back what was written.
+    pub undoing: bool,
+    /// The first effect that wrote a weight: what taking back begins with.
+    pub first_write: Option<u32>,
     /// Id of the next effect.
     pub next_effect: u32,
     /// What was asked for last.
     pub set: Weight,
     /// What was read back last; `None` while it is in doubt.
     pub applied: Option<Weight>,
+    /// What was read back before the write whose outcome is in doubt.
+    pub before: Option<Weight>,
     /// A write of a weight was ever begun, so there may be something to take back.
     pub shifted: bool,
     /// A person paused the run.
@@ -42,6 +48,20 @@ pub struct State {
     pub holding: bool,
     /// A person asked for the current gate to open or the current hold to end.
     pub advance: bool,
+    /// A webhook opened the gate of the current step.
+    pub gate_open: bool,
+    /// Someone else changed the live weight, and no person has looked at it yet.
+    pub drift: Option<Drift>,
+    /// Measurements stayed away for too long, and no person has looked at it yet.
+    pub missing: Option<String>,
+    /// Traffic would go back for this cause, but stays for this reason.
+    pub withheld: Option<(RollbackCause, String)>,
+    /// A weight was begun from which the plan does not go back by itself.
+    pub past_return: bool,
+    /// The file that `rollback --from` takes.
+    pub snapshot: Option<String>,
+    /// How often evidence was gathered anew; each time spends less of α.
+    pub judges: u32,
     /// The evidence that broke an objective.
     pub breach: Option<BreachFact>,
     /// Why traffic goes back; set from the moment it was decided.
@@ -71,11 +91,11 @@ pub enum ImpossibleFact {
     /// The first record is not `run_created`.
     #[error("the journal does not begin with `run_created`")]
     NoBeginning,
-    /// The journal was written by a newer version.
+    /// The journal was written by another version.
     #[error(
-        "the journal has format {0}, this version reads up to {FORMAT}; use the version that wrote it"
+        "the journal has format {0}, this version reads {FORMAT}; use the version that wrote it"
     )]
-    NewerFormat(u32),
+    OtherFormat(u32),
     /// A record does not follow from the ones before it.
     #[error("record {seq}: {problem}")]
     OutOfOrder {
@@ -101,8 +121,8 @@ impl State {
         else {
             return Err(ImpossibleFact::NoBeginning);
         };
-        if *format > FORMAT {
-            return Err(ImpossibleFact::NewerFormat(*format));
+        if *format != FORMAT {
+            return Err(ImpossibleFact::OtherFormat(*format));
         }
         Ok(State {
             run: run.clone(),
@@ -113,13 +133,23 @@ impl State {
             step: None,
             step_applied: false,
             in_flight: None,
+            undoing: false,
+            first_write: None,
             next_effect: 0,
             set: Weight::ZERO,
             applied: None,
+            before: None,
             shifted: false,
             paused: false,
             holding: false,
             advance: false,
+            gate_open: false,
+            drift: None,
+            missing: None,
+            withheld: None,
+            past_return: false,
+            snapshot: None,
+            judges: 0,
             breach: None,
             rollback: None,
             failed_rollbacks: 0,
@@ -166,6 +196,7 @@ impl State {
             Fact::DriverStarted { .. } => {
                 self.reopen();
                 self.doubt_in_flight();
+                self.judges += 1;
             }
             Fact::Reobserved { applied } => self.applied = Some(*applied),
             Fact::PhaseEntered { phase } => {
@@ -178,11 +209,24 @@ impl State {
                 self.succeeded(effect, output);
             }
             Fact::EffectFailed { id, .. } => {
-                let effect = self.finish(*id)?;
-                if matches!(effect, Effect::SetWeight { .. }) && self.phase == Phase::Rollback {
-                    self.failed_rollbacks += 1;
-                }
+                self.finish(*id)?;
             }
+            Fact::UndoStarted { id, weight } => self.start_undo(*id, *weight)?,
+            Fact::Undone { id, weight } => {
+                self.finish(*id)?;
+                self.applied = Some(*weight);
+            }
+            Fact::UndoFailed { id, .. } => {
+                self.finish(*id)?;
+                self.failed_rollbacks += 1;
+            }
+            Fact::DriftFound { drift } => {
+                self.applied = Some(drift.found);
+                self.drift = Some(drift.clone());
+            }
+            Fact::MissingTooLong { reason } => self.missing = Some(reason.clone()),
+            Fact::GateOpened { .. } => self.gate_open = true,
+            Fact::DriverStalled { .. } | Fact::Notified { .. } => {}
             Fact::StepReached { step } => {
                 if *step >= self.steps.len() {
                     return Err(format!("the plan has no step {step}"));
@@ -190,6 +234,7 @@ impl State {
                 self.step = Some(*step);
                 self.step_applied = false;
                 self.advance = false;
+                self.gate_open = false;
             }
             Fact::StepPassed { step, observed } => {
                 let entry = self
@@ -201,9 +246,15 @@ impl State {
             }
             Fact::QualifyPassed => self.advance = false,
             Fact::Commanded { command, .. } => self.commanded(*command),
-            Fact::BreachShared { .. } => {}
+            Fact::BreachShared { .. } => self.judges += 1,
             Fact::Breached { breach } => self.breach = Some(breach.clone()),
-            Fact::RollbackDecided { cause } => self.rollback = Some(cause.clone()),
+            Fact::RollbackWithheld { cause, reason } => {
+                self.withheld = Some((cause.clone(), reason.clone()));
+            }
+            Fact::RollbackDecided { cause } => {
+                self.withheld = None;
+                self.rollback = Some(cause.clone());
+            }
             Fact::RunEnded { outcome, message } => {
                 self.outcome = Some((*outcome, message.clone()));
                 self.ended_in = Some(self.phase);
@@ -234,11 +285,14 @@ impl State {
     /// A new driver cannot know whether the old one's last effect happened; effects are
     /// idempotent, so it is forgotten here and repeated when it is needed.
     fn doubt_in_flight(&mut self) {
-        if let Some((_, Effect::SetWeight { .. })) = self.in_flight.take() {
-            self.applied = None;
-        }
+        self.in_flight = None;
+        self.undoing = false;
         self.step_applied = false;
         self.paused = false;
+        self.holding = false;
+        self.drift = None;
+        self.missing = None;
+        self.withheld = None;
     }
 
     fn commanded(&mut self, command: Command) {
@@ -248,6 +302,12 @@ impl State {
             Command::Continue => {
                 self.paused = false;
                 self.holding = false;
+                self.missing = None;
+                self.withheld = None;
+                if self.drift.take().is_some() {
+                    // The step's weight is written again, over what was found.
+                    self.step_applied = false;
+                }
             }
             Command::Advance => {
                 self.advance = true;
@@ -256,8 +316,7 @@ impl State {
             Command::Approve => self.advance = true,
             // Asking decides: a crash right after must not forget it.
             Command::Rollback { .. } => self.rollback = Some(RollbackCause::Asked),
-            Command::Interrupt => self.rollback = Some(RollbackCause::Signal),
-            Command::Abort => {}
+            Command::Interrupt | Command::Abort => {}
         }
     }
 
@@ -272,15 +331,51 @@ impl State {
         }
         self.next_effect += 1;
         self.in_flight = Some((id, effect));
-        if let Effect::SetWeight { weight } = effect {
-            self.set = weight;
-            self.applied = None;
-            self.shifted = true;
+        if matches!(effect, Effect::SetWeight { .. } | Effect::ProveWayBack) {
+            self.first_write.get_or_insert(id);
+        }
+        if let Effect::SetWeight { weight, .. } = effect {
+            self.write_begins(weight);
+            let point = self.plan.point_of_no_return;
+            self.past_return |= point.is_some_and(|point| weight >= point);
         }
         Ok(())
     }
 
+    fn start_undo(&mut self, id: u32, weight: Weight) -> Result<(), String> {
+        if let Some((running, _)) = self.in_flight {
+            return Err(format!(
+                "taking back starts while effect {running} is under way"
+            ));
+        }
+        if self.first_write != Some(id) {
+            return Err(format!("effect {id} is taken back, which wrote nothing"));
+        }
+        let replaces = None;
+        self.in_flight = Some((id, Effect::SetWeight { weight, replaces }));
+        self.undoing = true;
+        self.write_begins(weight);
+        Ok(())
+    }
+
+    fn write_begins(&mut self, weight: Weight) {
+        self.before = self.applied.take().or(self.before);
+        self.set = weight;
+        self.shifted = true;
+    }
+
+    /// Whether this run may have left the live weight at `live` itself: what it read back last, or,
+    /// while a write is in doubt, what was there before it or what it was to write.
+    #[must_use]
+    pub fn may_have_left(&self, live: Weight) -> bool {
+        match self.applied {
+            Some(applied) => applied == live,
+            None => live == self.set || live == self.before.unwrap_or(Weight::ZERO),
+        }
+    }
+
     fn finish(&mut self, id: u32) -> Result<Effect, String> {
+        self.undoing = false;
         match self.in_flight.take() {
             Some((running, effect)) if running == id => Ok(effect),
             Some((running, _)) => Err(format!(
@@ -304,6 +399,7 @@ impl State {
                     self.advance = false;
                 }
             }
+            Output::WayBack { snapshot, .. } => self.snapshot = Some(snapshot.clone()),
             Output::Nothing | Output::Findings(_) => {}
         }
     }

@@ -64,6 +64,7 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
         stacks: stacks.clone(),
         shifter,
         load,
+        folder: folder.path().to_owned(),
     };
     let audience = Audience {
         controls: asked,

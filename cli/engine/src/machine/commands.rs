@@ -3,7 +3,7 @@
 use cutover_scenarios::plan::Gate;
 
 use super::Machine;
-use crate::fact::{Fact, RollbackCause};
+use crate::fact::{Effect, Fact, RollbackCause};
 use crate::phase::{Outcome, Phase};
 use crate::view::Command;
 
@@ -23,12 +23,36 @@ impl Machine {
         match command {
             Command::Pause if state.paused => Err("the run is paused already".to_owned()),
             Command::Hold if state.holding => Err("the run holds already".to_owned()),
-            Command::Continue if !state.paused && !state.holding => {
+            Command::Continue if !self.can_continue() => {
                 Err("the run is neither paused nor held: there is nothing to go on from".to_owned())
             }
+            Command::Continue if state.breach.is_some() => Err(format!(
+                "`{}` is broken; roll back, or end the run with abort and resume it",
+                state.breach.as_ref().map_or("", |breach| &breach.objective)
+            )),
+            Command::Abort if matches!(state.in_flight, Some((_, Effect::SetWeight { .. }))) => {
+                Err("a weight is being written; ask again in a moment".to_owned())
+            }
+            Command::Rollback { force: false } => self.accepts_rollback(),
             Command::Advance => self.accepts_advance(),
             Command::Approve => self.accepts_approval(),
             _ => Ok(()),
+        }
+    }
+
+    fn can_continue(&self) -> bool {
+        self.state.holding || self.needs_person().is_some()
+    }
+
+    /// A person who wants to go back should know where to.
+    fn accepts_rollback(&self) -> Result<(), String> {
+        let closed = self.withholds(&RollbackCause::Breach).or_else(|| {
+            let worse = self.source_worse.clone();
+            worse.filter(|_| self.state.shifted)
+        });
+        match closed {
+            Some(reason) => Err(format!("{reason}; `--force` goes back all the same")),
+            None => Ok(()),
         }
     }
 
@@ -73,7 +97,7 @@ impl Machine {
         }
         self.emit(Fact::Commanded { command, by });
         match command {
-            Command::Rollback { .. } => self.go_back(RollbackCause::Asked),
+            Command::Rollback { .. } => self.decide_rollback(RollbackCause::Asked),
             Command::Interrupt => self.go_back(RollbackCause::Signal),
             Command::Abort => self.abort(),
             Command::Pause

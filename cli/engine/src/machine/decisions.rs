@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use cutover_scenarios::plan::{Gate, OnBreach, Step};
+use cutover_scenarios::plan::{Gate, Missing, OnBreach, OnBrokenSource, Step};
 use cutover_scenarios::units::Weight;
 
 use super::{Machine, Now};
 use crate::assess::{Assessment, Verdict, verdict};
 use crate::fact::{BreachFact, Effect, Fact, RollbackCause};
 use crate::gate;
+use crate::narrate;
 use crate::phase::{Outcome, Phase};
 
 /// While both stacks break an objective, evidence is gathered anew at most this often.
@@ -21,7 +22,13 @@ impl Machine {
             self.state.phase,
             Phase::Qualify | Phase::Shift | Phase::Bake
         );
+        self.source_worse.clone_from(&assessment.source_worse);
         if !armed || self.state.rollback.is_some() {
+            return;
+        }
+        if let Some((RollbackCause::Signal, _)) = self.state.withheld {
+            // The write that was under way when the signal came has ended.
+            self.go_back(RollbackCause::Signal);
             return;
         }
         if self.state.breach.is_none()
@@ -34,24 +41,27 @@ impl Machine {
             self.emit(Fact::Breached {
                 breach: breach.clone(),
             });
-            if self.breach_leads_back() {
-                self.go_back(RollbackCause::Breach);
-                return;
-            }
         }
-        if assessment.nobody_answers() && self.state.shifted && self.state.breach.is_none() {
-            let cause = format!(
-                "nobody answers through the edge: {} requests failed in a row",
-                assessment.unanswered
-            );
+        // Also a breach that was found before, when the way back was closed and is open now.
+        if self.breach_leads_back() {
+            self.go_back(RollbackCause::Breach);
+        } else if self.state.shifted
+            && self.state.breach.is_none()
+            && let Some(cause) = assessment.gross_failure()
+        {
             self.go_back(RollbackCause::Failure(cause));
-            return;
         }
         if let Some(breach) = &self.state.breach
+            && self.state.rollback.is_none()
+            && self.state.outcome.is_none()
             && !self.attended
             && self.state.in_flight.is_none()
         {
-            let message = format!("`{}` is broken and the plan says hold", breach.objective);
+            let why = match &self.state.withheld {
+                Some((_, reason)) => reason.clone(),
+                None => "the plan says hold".to_owned(),
+            };
+            let message = format!("`{}` is broken and {why}", breach.objective);
             self.end(Outcome::Held, message);
         }
     }
@@ -74,26 +84,69 @@ impl Machine {
         }
     }
 
-    /// A run that would wait for a person who is not there ends, and can be resumed.
-    pub(super) fn end_if_nobody_can_continue(&mut self, now: Now) {
+    /// Measurements that stay away hold the run at once, and in the end lead to what the plan says.
+    pub(super) fn count_missing(&mut self, now: Now, assessment: &Assessment) {
         let state = &self.state;
-        if self.attended || state.outcome.is_some() || state.in_flight.is_some() {
+        let watched = matches!(state.phase, Phase::Qualify | Phase::Shift | Phase::Bake)
+            && state.rollback.is_none()
+            && state.outcome.is_none()
+            && state.in_flight.is_none()
+            && self.needs_person().is_none()
+            && self.step_to_set().is_none();
+        let missing = watched.then(|| self.weigh(assessment)).and_then(missing);
+        let Some(reason) = missing else {
+            self.missing_since = None;
+            return;
+        };
+        let since = *self.missing_since.get_or_insert(now.elapsed);
+        let on_missing = self.state.plan.on_missing;
+        if now.elapsed.saturating_sub(since) < on_missing.after {
             return;
         }
-        if state.rollback.is_some() {
-            return;
+        self.missing_since = None;
+        self.emit(Fact::MissingTooLong {
+            reason: reason.clone(),
+        });
+        if on_missing.then == Missing::Rollback {
+            self.go_back(RollbackCause::Failure(format!(
+                "measurements stayed away for {}: {reason}",
+                narrate::seconds(on_missing.after)
+            )));
         }
-        let gate = self
-            .step_to_set()
-            .filter(|step| self.closed_gate(now, step) == Some(&Gate::Manual))
-            .map(|step| step.weight);
-        if state.paused {
-            let message = "paused, and nobody is left to continue it".to_owned();
-            self.end(Outcome::Held, message);
-        } else if let Some(weight) = gate {
-            let message = format!("nobody is left to open the gate before {weight}");
-            self.end(Outcome::Held, message);
+    }
+
+    /// What only a person can settle, as it follows "waiting for".
+    pub(super) fn needs_person(&self) -> Option<String> {
+        let state = &self.state;
+        if let Some((_, reason)) = &state.withheld {
+            return Some(format!("a person: traffic would go back, but {reason}"));
         }
+        if let Some(breach) = &state.breach {
+            let objective = &breach.objective;
+            return Some(format!(
+                "a person: `{objective}` is broken and the plan says hold"
+            ));
+        }
+        if let Some(drift) = &state.drift {
+            return Some(format!("a person: {drift}"));
+        }
+        if let Some(reason) = &state.missing {
+            return Some(format!("a person: nothing came for too long ({reason})"));
+        }
+        state
+            .paused
+            .then(|| "a person to continue (paused)".to_owned())
+    }
+
+    /// What a step with `prove` has still to show; `None` when nothing.
+    pub(super) fn unproven(&self, assessment: &Assessment) -> Option<String> {
+        let step = self
+            .state
+            .step
+            .and_then(|step| self.state.plan.steps.get(step))?;
+        let asked = self.state.phase == Phase::Shift && step.prove && !self.state.advance;
+        (asked && !assessment.unproven.is_empty())
+            .then(|| format!("proof: {}", assessment.unproven.join("; ")))
     }
 
     pub(super) fn breach_leads_back(&self) -> bool {
@@ -159,12 +212,48 @@ impl Machine {
             return None;
         }
         step.gate.as_ref().filter(|gate| match gate {
-            Gate::Manual | Gate::Webhook(_) => !self.state.advance,
+            Gate::Manual => !self.state.advance,
+            Gate::Webhook(_) => !self.state.gate_open,
             Gate::Window(window) => !gate::is_open(window, now.wall),
         })
     }
 
+    /// Traffic goes back, unless that would be worse: then it is withheld, and a person decides.
     pub(super) fn go_back(&mut self, cause: RollbackCause) {
+        let Some(reason) = self.withholds(&cause) else {
+            self.decide_rollback(cause);
+            return;
+        };
+        let writing = matches!(self.state.in_flight, Some((_, Effect::SetWeight { .. })));
+        if cause == RollbackCause::Signal && !writing {
+            let weight = self.state.applied.unwrap_or(self.state.set);
+            self.end(
+                Outcome::Held,
+                format!("ended by a signal; the target's weight stays at {weight}: {reason}"),
+            );
+        } else if self.state.withheld.is_none() {
+            self.emit(Fact::RollbackWithheld { cause, reason });
+        }
+    }
+
+    /// Why traffic must not go back by itself now. What a person asked for is done.
+    pub(super) fn withholds(&self, cause: &RollbackCause) -> Option<String> {
+        if *cause == RollbackCause::Asked || !self.state.shifted {
+            return None;
+        }
+        if let Some(point) = self
+            .state
+            .plan
+            .point_of_no_return
+            .filter(|_| self.state.past_return)
+        {
+            return Some(format!("the point of no return ({point}) is passed"));
+        }
+        let asks = self.state.plan.on_broken_source == OnBrokenSource::Hold;
+        self.source_worse.clone().filter(|_| asks)
+    }
+
+    pub(super) fn decide_rollback(&mut self, cause: RollbackCause) {
         let signal = cause == RollbackCause::Signal;
         let breach = cause == RollbackCause::Breach;
         self.emit(Fact::RollbackDecided { cause });
@@ -185,9 +274,13 @@ impl Machine {
         if self.state.phase != Phase::Rollback {
             self.enter(Phase::Rollback);
         }
-        self.start(Effect::SetWeight {
-            weight: Weight::ZERO,
-        });
+        match self.state.first_write {
+            Some(id) => self.emit(Fact::UndoStarted {
+                id,
+                weight: Weight::ZERO,
+            }),
+            None => self.rolled_back(),
+        }
     }
 
     pub(super) fn retry_rollback(&mut self, now: Now) {
@@ -195,10 +288,15 @@ impl Machine {
             && self.retry_rollback_at.is_none_or(|at| now.elapsed >= at)
         {
             self.retry_rollback_at = None;
-            self.start(Effect::SetWeight {
-                weight: Weight::ZERO,
-            });
+            self.begin_rollback();
         }
+    }
+
+    pub(super) fn set_weight(&mut self, weight: Weight) {
+        self.start(Effect::SetWeight {
+            weight,
+            replaces: self.state.applied,
+        });
     }
 
     pub(super) fn rolled_back(&mut self) {
@@ -228,5 +326,16 @@ impl Machine {
             ),
         };
         self.end(outcome, message);
+    }
+}
+
+/// Why a look at the measurements says nothing, when that is because they are not there.
+fn missing(verdict: Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Inconclusive {
+            reason,
+            missing: true,
+        } => Some(reason),
+        _ => None,
     }
 }

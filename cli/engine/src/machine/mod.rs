@@ -19,7 +19,7 @@ use cutover_scenarios::units::Weight;
 use jiff::Timestamp;
 
 use crate::assess::{Assessment, Verdict};
-use crate::fact::{Effect, Fact, Output};
+use crate::fact::{Drift, Effect, Fact, Output};
 use crate::gate;
 use crate::phase::{Outcome, Phase};
 use crate::state::State;
@@ -61,9 +61,27 @@ pub enum Input<'a> {
     Done {
         /// The intent's id.
         id: u32,
-        /// What it yielded, or the whole chain of causes as one line.
-        result: Result<Output, String>,
+        /// What it yielded.
+        result: Result<Output, EffectError>,
     },
+    /// The live weight, read while nothing was being written.
+    Observed {
+        /// What the shifter reads.
+        weight: Weight,
+        /// Who wrote it, as far as the live system tells.
+        writer: Option<String>,
+    },
+    /// A webhook opened the gate of a step.
+    GateOpened {
+        /// Index into the plan's steps.
+        step: usize,
+        /// Which webhook, without anything secret.
+        by: String,
+    },
+    /// The driver did not run for so long.
+    Stalled(Duration),
+    /// A notification was delivered, or given up.
+    Notified(Fact),
     /// Time has passed; this is what the measurements say.
     Tick(&'a Assessment),
     /// A person or a signal asks for something.
@@ -73,6 +91,17 @@ pub enum Input<'a> {
         /// Who asks.
         by: String,
     },
+}
+
+/// Why an effect came to a bad end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EffectError {
+    /// The whole chain of causes as one line.
+    #[error("{0}")]
+    Failed(String),
+    /// Someone else had changed the weight; nothing was written.
+    #[error("{0}")]
+    Drifted(Drift),
 }
 
 /// The most that one look at the clock adds to a hold. A driver that was stopped for a minute has
@@ -93,6 +122,10 @@ pub struct Machine {
     last_shared: Option<Duration>,
     /// The source broke the same objective since then, and its evidence still stands.
     shared_unsettled: bool,
+    /// Since when measurements have been missing.
+    missing_since: Option<Duration>,
+    /// Why the source is worse than the target, as it was seen last.
+    source_worse: Option<String>,
     facts: Vec<Fact>,
 }
 
@@ -108,6 +141,8 @@ impl Machine {
             retry_rollback_at: None,
             last_shared: None,
             shared_unsettled: false,
+            missing_since: None,
+            source_worse: None,
             facts: Vec::new(),
         }
     }
@@ -129,6 +164,10 @@ impl Machine {
                 Input::TakeBack { applied, by } => self.take_back(applied, by),
                 Input::Unattended => self.attended = false,
                 Input::Done { id, result } => self.done(now, id, result),
+                Input::Observed { weight, writer } => self.observed(weight, writer),
+                Input::GateOpened { step, by } => self.gate_opened(step, by),
+                Input::Stalled(gap) => self.stalled(gap),
+                Input::Notified(fact) => self.emit(fact),
                 Input::Tick(assessment) => self.tick(now, assessment),
                 Input::Command { command, by } => self.command(command, by),
             }
@@ -156,19 +195,16 @@ impl Machine {
                 .retry_rollback_at
                 .map(|_| "the next attempt to roll back".to_owned());
         }
-        if let Some(breach) = &self.state.breach {
-            return Some(format!(
-                "a person: `{}` is broken and the plan says hold",
-                breach.objective
-            ));
-        }
-        if self.state.paused {
-            return Some("a person to continue (paused)".to_owned());
+        if let Some(reason) = self.needs_person() {
+            return Some(reason);
         }
         if self.state.holding && self.spent >= self.timed().unwrap_or_default() {
             return Some("a person to continue (held at this weight)".to_owned());
         }
         if let Some(step) = self.step_to_set() {
+            if let Some(down) = &assessment.source_down {
+                return Some(format!("the source to be there to go back to: {down}"));
+            }
             return match self.closed_gate(now, step)? {
                 Gate::Manual => Some(format!("a person to open the gate before {}", step.weight)),
                 other @ (Gate::Window(_) | Gate::Webhook(_)) => {
@@ -181,8 +217,9 @@ impl Machine {
             return None;
         }
         match self.weigh(assessment) {
-            Verdict::Inconclusive(reason) => Some(reason),
-            Verdict::Pass | Verdict::Breach(_) => None,
+            Verdict::Pass => self.unproven(assessment),
+            Verdict::Inconclusive { reason, .. } => Some(reason),
+            Verdict::Breach(_) => None,
         }
     }
 
@@ -190,7 +227,9 @@ impl Machine {
 
     fn pass_time(&mut self, elapsed: Duration) {
         let last = self.last_look.replace(elapsed).unwrap_or(elapsed);
-        let counts = self.timed().is_some() && !self.state.paused && self.state.in_flight.is_none();
+        let counts = self.timed().is_some()
+            && self.needs_person().is_none()
+            && self.state.in_flight.is_none();
         if counts {
             self.spent += elapsed.saturating_sub(last).min(LONGEST_TICK);
         }
@@ -245,5 +284,7 @@ impl Machine {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,9 @@ pub struct Measure {
     alpha: f64,
     weight: Weight,
     mark: u32,
+    /// Evidence counts from this mark on.
+    fresh_from: u32,
+    quiet_until: Duration,
     seen: StepObservation,
     target_answers: u64,
     last_answer: Option<Duration>,
@@ -93,6 +96,8 @@ impl Measure {
             alpha,
             weight: Weight::ZERO,
             mark: NO_MARK,
+            fresh_from: NO_MARK,
+            quiet_until: Duration::ZERO,
             seen: StepObservation::default(),
             target_answers: 0,
             last_answer: None,
@@ -114,6 +119,15 @@ impl Measure {
         self.seen = StepObservation::default();
         self.target_answers = 0;
         self.judge.begin_segment(weight.fraction());
+    }
+
+    /// As [`Measure::begin_segment`], after a time in which nobody measured: what was sent before
+    /// is no evidence, nor is what was sent without a mark and ends before `quiet_until`.
+    pub fn begin_fresh_segment(&mut self, mark: u32, weight: Weight, quiet_until: Duration) {
+        self.gathering = [None, None];
+        self.fresh_from = mark;
+        self.quiet_until = quiet_until;
+        self.begin_segment(mark, weight);
     }
 
     /// Evidence is gathered anew: what there was had a cause that both stacks share.
@@ -154,8 +168,12 @@ impl Measure {
                 self.seen.failed += both + sample.unattributed;
             }
         }
-        self.remember_bad(batch);
-        self.gather(sample.batch);
+        let fresh = sample.mark >= self.fresh_from
+            || (sample.mark == NO_MARK && batch.at >= self.quiet_until);
+        if fresh {
+            self.remember_bad(batch);
+            self.gather(sample.batch);
+        }
     }
 
     /// What the measurements say now.
@@ -185,6 +203,7 @@ impl Measure {
             data_age: self
                 .last_answer
                 .map(|last| now.saturating_sub(last).as_secs_f64()),
+            ..Assessment::default()
         }
     }
 

@@ -73,7 +73,7 @@ impl Runner {
                         weight: Some((Weight::ZERO, Some(Weight::ZERO))),
                     };
                 }
-                Err(rollback) => last = rollback,
+                Err(rollback) => last = rollback.to_string(),
             }
         }
         self.tell(Level::Bad, format!("the rollback failed: {last}"));

@@ -7,20 +7,23 @@
 //! nothing but the shifter.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cutover_scenarios::units::Weight;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::assess::Assessment;
 use crate::clock::Clock;
 use crate::fact::{Effect, Fact, Output, Record, StepObservation};
 use crate::journal::{Journal, JournalError};
-use crate::machine::{Input, Machine, Now};
+use crate::machine::{EffectError, Input, Machine, Now};
+use crate::measure::traffic::Traffic;
 use crate::measure::{Measure, NO_MARK, Sample};
 use crate::narrate;
 use crate::phase::{Outcome, Phase};
@@ -31,14 +34,22 @@ use crate::view::{Command, Level, RunView};
 
 mod effects;
 mod ending;
+mod probes;
 mod screen_view;
 
+use probes::{HealthLog, Probes, Seen};
 use screen_view::Log;
 
 pub use screen_view::first_view;
 
 /// How often measurements are looked at.
 const TICK: Duration = Duration::from_millis(50);
+
+/// A driver that was not there for so long was stopped, or the machine slept.
+const STALL: Duration = Duration::from_secs(2);
+
+/// Error rates of the two stacks are compared when each answered so often in the last seconds.
+const LEAST_COMPARED: u64 = 20;
 
 /// The world, as the run sees it.
 pub struct Ports {
@@ -48,6 +59,8 @@ pub struct Ports {
     pub shifter: Arc<dyn Shifter>,
     /// What sends requests; a rollback needs none.
     pub load: Option<Box<dyn Load>>,
+    /// The run's folder, for what is written beside the journal.
+    pub folder: PathBuf,
 }
 
 /// How a driver begins.
@@ -139,7 +152,7 @@ pub struct Audience {
     pub views: watch::Sender<RunView>,
 }
 
-type EffectInFlight = Pin<Box<dyn Future<Output = (u32, Result<Output, String>)> + Send>>;
+type EffectInFlight = Pin<Box<dyn Future<Output = (u32, Result<Output, EffectError>)> + Send>>;
 
 /// Drives one run to its end.
 pub struct Runner {
@@ -152,6 +165,11 @@ pub struct Runner {
     assessment: Assessment,
     samples: Option<UnboundedReceiver<Sample>>,
     in_flight: Option<EffectInFlight>,
+    probes: Option<Probes>,
+    health: HealthLog,
+    /// When the driver was last seen to run.
+    last_turn: Duration,
+    last_second: u64,
     mark: u32,
     paired: u64,
     log: Log,
@@ -162,6 +180,15 @@ pub struct Runner {
     last_step: StepObservation,
     /// When the weight in force was applied, on the driver's clock.
     segment_began: Duration,
+}
+
+/// What came next.
+enum Turn {
+    Effect(u32, Result<Output, EffectError>),
+    Control(Control),
+    Sample(Sample),
+    Seen(Seen),
+    Tick,
 }
 
 /// Why a run was left before its end.
@@ -192,6 +219,10 @@ impl Runner {
             assessment: Assessment::default(),
             samples: None,
             in_flight: None,
+            probes: None,
+            health: HealthLog::default(),
+            last_turn: Duration::ZERO,
+            last_second: 0,
             mark: NO_MARK,
             paired: 0,
             log: Log::default(),
@@ -231,6 +262,7 @@ impl Runner {
                         self.tell(Level::Bad, error.to_string());
                     }
                     self.begin_segment(applied);
+                    self.probes = Some(Probes::start(&self.ports));
                 }
                 self.machine.handle(now, Input::Resume { applied })
             }
@@ -243,42 +275,110 @@ impl Runner {
 
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last_second = 0;
+        self.last_turn = self.clock.now().elapsed;
         while self.machine.state().outcome.is_none() {
-            tokio::select! {
-                biased;
-                (id, result) = pending_effect(&mut self.in_flight) => {
-                    self.in_flight = None;
-                    let result = self.after_effect(result).await;
+            let turn = self.next_turn(&mut tick).await;
+            // Before anything is believed that happened while the driver was not there.
+            self.notice_a_stall()?;
+            match turn {
+                Turn::Effect(id, result) => self.effect_ended(id, result).await?,
+                Turn::Control(Control::Command(asked)) => self.asked(asked)?,
+                Turn::Control(Control::Unattended) => {
                     let now = self.clock.now();
-                    let facts = self.machine.handle(now, Input::Done { id, result });
+                    let facts = self.machine.handle(now, Input::Unattended);
                     self.follow(now, facts)?;
+                    // Said again for whoever reads the lines.
+                    self.waiting = None;
                 }
-                // When nobody can ask for anything any more, the run goes on.
-                Some(control) = self.audience.controls.recv() => match control {
-                    Control::Command(asked) => self.asked(asked)?,
-                    Control::Unattended => {
-                        let now = self.clock.now();
-                        let facts = self.machine.handle(now, Input::Unattended);
-                        self.follow(now, facts)?;
-                        // Said again for whoever reads the lines.
-                        self.waiting = None;
-                    }
-                    Control::StopNow => return Err(Left::StopNow),
-                },
-                Some(sample) = next_sample(&mut self.samples) => self.take(sample),
-                _ = tick.tick() => {
-                    let now = self.clock.now();
-                    self.look(now)?;
-                    if now.elapsed.as_secs() > last_second {
-                        last_second = now.elapsed.as_secs();
-                        let view = Box::new(self.view());
-                        let _ = self.audience.events.send(RunEvent::Second(view));
-                    }
-                }
+                Turn::Control(Control::StopNow) => return Err(Left::StopNow),
+                Turn::Sample(sample) => self.take(sample),
+                Turn::Seen(seen) => self.seen(seen)?,
+                Turn::Tick => self.tick()?,
             }
         }
         Ok(())
+    }
+
+    async fn next_turn(&mut self, tick: &mut Interval) -> Turn {
+        tokio::select! {
+            biased;
+            (id, result) = pending_effect(&mut self.in_flight) => Turn::Effect(id, result),
+            // When nobody can ask for anything any more, the run goes on.
+            Some(control) = self.audience.controls.recv() => Turn::Control(control),
+            Some(seen) = next_seen(&mut self.probes) => Turn::Seen(seen),
+            Some(sample) = next_sample(&mut self.samples) => Turn::Sample(sample),
+            _ = tick.tick() => Turn::Tick,
+        }
+    }
+
+    async fn effect_ended(
+        &mut self,
+        id: u32,
+        result: Result<Output, EffectError>,
+    ) -> Result<(), Left> {
+        self.in_flight = None;
+        self.count_write();
+        let result = self.after_effect(result).await;
+        let now = self.clock.now();
+        let facts = self.machine.handle(now, Input::Done { id, result });
+        self.follow(now, facts)
+    }
+
+    fn tick(&mut self) -> Result<(), Left> {
+        let now = self.clock.now();
+        self.look(now)?;
+        if now.elapsed.as_secs() > self.last_second {
+            self.last_second = now.elapsed.as_secs();
+            let view = Box::new(self.view());
+            let _ = self.audience.events.send(RunEvent::Second(view));
+        }
+        Ok(())
+    }
+
+    /// A driver that was stopped has seen nothing; what was under way meanwhile took as long as the
+    /// driver slept, whatever the stacks did.
+    fn notice_a_stall(&mut self) -> Result<(), Left> {
+        let now = self.clock.now();
+        let gap = now.elapsed.saturating_sub(self.last_turn);
+        self.last_turn = now.elapsed;
+        if gap < STALL {
+            return Ok(());
+        }
+        let facts = self.machine.handle(now, Input::Stalled(gap));
+        self.follow(now, facts)
+    }
+
+    fn seen(&mut self, seen: Seen) -> Result<(), Left> {
+        match seen {
+            Seen::Health(health) => {
+                self.health.note(health);
+                Ok(())
+            }
+            Seen::Weight {
+                weight,
+                writer,
+                writes,
+            } => {
+                let of_now = self
+                    .probes
+                    .as_ref()
+                    .is_some_and(|probes| probes.writes.load(Ordering::SeqCst) == writes);
+                if !of_now {
+                    return Ok(());
+                }
+                let now = self.clock.now();
+                let observed = Input::Observed { weight, writer };
+                let facts = self.machine.handle(now, observed);
+                self.follow(now, facts)
+            }
+        }
+    }
+
+    /// A write begins or ended: what was read of the weight meanwhile does not count.
+    fn count_write(&self) {
+        if let Some(probes) = &self.probes {
+            probes.writes.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     /// Carries out what was asked, or says why not.
@@ -306,6 +406,7 @@ impl Runner {
         let state = self.machine.state();
         let weight = state.applied.unwrap_or(state.set);
         self.assessment = self.measure.assess(now.elapsed, weight);
+        self.add_health(now);
         let facts = self.machine.handle(now, Input::Tick(&self.assessment));
         self.follow(now, facts)?;
         let waiting = self.machine.waiting_for(now, &self.assessment);
@@ -326,6 +427,30 @@ impl Runner {
         Ok(())
     }
 
+    /// What stacks say of themselves, beside what was measured.
+    fn add_health(&mut self, now: Now) {
+        let fails = |traffic: &Traffic| traffic.recent_error_rate(now.elapsed, LEAST_COMPARED);
+        let source_down = self.health.source_down();
+        let target_down = self.health.target_down();
+        let assessment = &mut self.assessment;
+        assessment.source_worse = match (&source_down, assessment.source_fails) {
+            (Some(down), _) if target_down.is_none() => Some(format!("the source is down: {down}")),
+            (None, Some(source)) => {
+                let target = fails(&self.measure.target).unwrap_or(0.0);
+                (target < source).then(|| {
+                    format!(
+                        "the source itself fails {} of its requests, the target {}",
+                        narrate::percent(source),
+                        narrate::percent(target)
+                    )
+                })
+            }
+            _ => None,
+        };
+        assessment.source_down = source_down;
+        assessment.target_down = target_down;
+    }
+
     fn take(&mut self, sample: Sample) {
         if sample.batch.channel == crate::verdict::Channel::Paired {
             self.paired += sample.batch.source.requests + sample.batch.target.requests;
@@ -337,8 +462,13 @@ impl Runner {
     fn follow(&mut self, now: Now, facts: Vec<Fact>) -> Result<(), Left> {
         let mut to_perform = None;
         for fact in facts {
-            if let Fact::EffectStarted { id, effect } = fact {
-                to_perform = Some((id, effect));
+            match fact {
+                Fact::EffectStarted { id, effect } => to_perform = Some((id, effect)),
+                Fact::UndoStarted { id, weight } => {
+                    let replaces = None;
+                    to_perform = Some((id, Effect::SetWeight { weight, replaces }));
+                }
+                _ => {}
             }
             let record = self.journal.append(now, fact).map_err(Left::Journal)?;
             self.notice(now, &record.fact);
@@ -356,7 +486,10 @@ impl Runner {
             if matches!(effect, Effect::SetWeight { .. }) {
                 self.set_mark(NO_MARK);
             }
-            self.in_flight = Some(effects::perform(&self.ports, id, effect));
+            self.count_write();
+            let state = self.machine.state();
+            let doing = effects::perform(&self.ports, state, id, effect, state.undoing);
+            self.in_flight = Some(doing);
         }
         Ok(())
     }
@@ -366,7 +499,19 @@ impl Runner {
         match fact {
             Fact::PhaseEntered {
                 phase: Phase::Qualify,
-            } => self.begin_segment(Weight::ZERO),
+            } => {
+                self.begin_segment(Weight::ZERO);
+                self.probes = Some(Probes::start(&self.ports));
+            }
+            Fact::DriftFound { drift } => self.begin_segment(drift.found),
+            Fact::DriverStalled { .. } => {
+                self.mark += 1;
+                self.set_mark(self.mark);
+                let weight = self.machine.state().applied.unwrap_or_default();
+                let patience = self.machine.state().plan.load.timeout;
+                self.measure
+                    .begin_fresh_segment(self.mark, weight, now.elapsed + patience);
+            }
             Fact::BreachShared { .. } => self.measure.forget_evidence(),
             Fact::Breached { breach } => {
                 self.first_bad_at = Some(now.elapsed.saturating_sub(breach.detected_after));
@@ -379,7 +524,8 @@ impl Runner {
             Fact::EffectSucceeded {
                 output: Output::Applied(weight),
                 ..
-            } => {
+            }
+            | Fact::Undone { weight, .. } => {
                 if *weight == Weight::ZERO
                     && let Some(first_bad) = self.first_bad_at
                 {
@@ -403,11 +549,12 @@ impl Runner {
     }
 
     /// Once both stacks stand, requests begin.
-    async fn after_effect(&mut self, result: Result<Output, String>) -> Result<Output, String> {
+    async fn after_effect(
+        &mut self,
+        result: Result<Output, EffectError>,
+    ) -> Result<Output, EffectError> {
         if let Ok(Output::Addresses(addresses)) = &result {
-            self.start_load(addresses)
-                .await
-                .map_err(|error| error.to_string())?;
+            self.start_load(addresses).await?;
         }
         result
     }
@@ -457,9 +604,18 @@ impl Runner {
     }
 }
 
-async fn pending_effect(in_flight: &mut Option<EffectInFlight>) -> (u32, Result<Output, String>) {
+async fn pending_effect(
+    in_flight: &mut Option<EffectInFlight>,
+) -> (u32, Result<Output, EffectError>) {
     match in_flight {
         Some(effect) => effect.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_seen(probes: &mut Option<Probes>) -> Option<Seen> {
+    match probes {
+        Some(probes) => probes.next().await,
         None => std::future::pending().await,
     }
 }

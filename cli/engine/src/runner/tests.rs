@@ -178,6 +178,7 @@ fn on_stage(
         stacks: world.clone(),
         shifter: world.clone(),
         load: Some(Box::new(WorldLoad(world.clone(), None))),
+        folder: folder.path().to_owned(),
     };
     let audience = Audience {
         controls: asked,
@@ -201,7 +202,8 @@ async fn a_healthy_run_ends_done_with_the_observed_weights() {
     assert_eq!(report.outcome, Outcome::Done, "{}", report.message);
     assert_eq!(
         *stage.world.writes.lock().unwrap(),
-        [weight(50.0), Weight::FULL]
+        [Weight::ZERO, weight(50.0), Weight::FULL],
+        "the way back is proven by writing what is there"
     );
     assert_eq!(report.failed_requests, 0);
     let shares: Vec<_> = report
@@ -319,7 +321,7 @@ async fn when_the_journal_cannot_be_written_the_weight_goes_back_without_it() {
     );
     assert_eq!(
         *stage.world.writes.lock().unwrap(),
-        [weight(50.0), Weight::ZERO]
+        [Weight::ZERO, weight(50.0), Weight::ZERO]
     );
 }
 
@@ -342,7 +344,7 @@ async fn after_a_kill(records: &[String], rollback: bool, happened: bool) -> (Ru
     let live = if happened {
         state.set
     } else {
-        state.applied.unwrap_or_default()
+        state.applied.or(state.before).unwrap_or_default()
     };
     let world = Arc::new(World::default());
     *world.weight.lock().unwrap() = live;
