@@ -1,0 +1,507 @@
+//! The append-only record of a run: JSON lines, each on disk before anything is done about it.
+//!
+//! # Guarantees
+//! - A record that [`Journal::append`] returned from is on disk (`fdatasync`).
+//! - Records are numbered without gaps and chained by their hashes.
+//! - A half-written last line (the process was killed while writing) is recognised, reported and
+//!   dropped. A changed record, a missing one and a journal that was cut at its end are told apart
+//!   from that, and from each other.
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | `chain` | how records hang together |
+//! | `head` | where the journal ends |
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+mod chain;
+mod head;
+
+use head::Head;
+
+use crate::fact::{FORMAT, Fact, Record};
+use crate::machine::Now;
+use crate::state::{ImpossibleFact, State};
+
+/// Writes a journal.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    head: File,
+    path: PathBuf,
+    next_seq: u64,
+    /// The chain of the record before.
+    chain: String,
+    #[cfg(test)]
+    disk_full_from: Option<u64>,
+}
+
+/// What a journal holds.
+#[derive(Debug)]
+pub struct Replayed {
+    /// All whole records.
+    pub records: Vec<Record>,
+    /// What they add up to.
+    pub state: State,
+    /// The last line was cut off by a crash and does not count.
+    pub torn: bool,
+    /// Bytes of whole records.
+    whole_bytes: u64,
+    /// The chain of the last whole record.
+    chain: String,
+}
+
+/// A journal that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file system refused.
+    #[error("{}: could not {doing} the journal", path.display())]
+    Io {
+        /// The journal's file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line is not a record.
+    #[error("{}:{line}: damaged journal: {problem}", path.display())]
+    Damaged {
+        /// The journal's file.
+        path: PathBuf,
+        /// 1-based.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A record is not the one that was written, or one before it is missing.
+    #[error(
+        "{}:{line}: the journal was changed: this record does not follow from the one before it; \
+         something other than this program has written to the file",
+        path.display()
+    )]
+    Changed {
+        /// The journal's file.
+        path: PathBuf,
+        /// 1-based.
+        line: usize,
+    },
+    /// Records are missing at the end, which no crash can do.
+    #[error(
+        "{}: the journal was cut: it ends with record {found}, and record {written} had been \
+         written and was on disk",
+        path.display(), found = found.map_or("none".to_owned(), |seq| seq.to_string())
+    )]
+    Cut {
+        /// The journal's file.
+        path: PathBuf,
+        /// Number of the last record that is there.
+        found: Option<u64>,
+        /// Number of the last record that was written.
+        written: u64,
+    },
+    /// The records do not add up to a run.
+    #[error("{}: impossible journal: {problem}", path.display())]
+    Impossible {
+        /// The journal's file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: ImpossibleFact,
+    },
+}
+
+impl Journal {
+    /// A new journal; the file must not exist yet.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or its folder entry cannot be made durable.
+    pub fn create(path: &Path) -> Result<Self, JournalError> {
+        let io = |doing| {
+            move |source| JournalError::Io {
+                path: path.to_owned(),
+                doing,
+                source,
+            }
+        };
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(path)
+            .map_err(io("create"))?;
+        if let Some(folder) = path.parent() {
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(io("create"))?;
+        }
+        Ok(Journal {
+            file,
+            head: head::open(path).map_err(io("create"))?,
+            path: path.to_owned(),
+            next_seq: 0,
+            chain: chain::BEGINNING.to_owned(),
+            #[cfg(test)]
+            disk_full_from: None,
+        })
+    }
+
+    /// Goes on with a journal that was read before; a torn last line is cut off.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or cut.
+    pub fn reopen(path: &Path, replayed: &Replayed) -> Result<Self, JournalError> {
+        let io = |doing| {
+            move |source| JournalError::Io {
+                path: path.to_owned(),
+                doing,
+                source,
+            }
+        };
+        let file = OpenOptions::new()
+            .append(true)
+            .open(path)
+            .map_err(io("open"))?;
+        if replayed.torn {
+            file.set_len(replayed.whole_bytes)
+                .map_err(io("cut the torn end of"))?;
+        }
+        Ok(Journal {
+            file,
+            head: head::open(path).map_err(io("open"))?,
+            path: path.to_owned(),
+            chain: replayed.chain.clone(),
+            next_seq: replayed.records.last().map_or(0, |record| record.seq + 1),
+            #[cfg(test)]
+            disk_full_from: None,
+        })
+    }
+
+    /// Writes one fact and waits until it is on disk.
+    ///
+    /// # Errors
+    /// When it is not certain that the record is on disk; nothing may be done about the fact then.
+    pub fn append(&mut self, now: Now, fact: Fact) -> Result<Record, JournalError> {
+        let record = Record {
+            seq: self.next_seq,
+            at: now.wall,
+            elapsed_ms: u64::try_from(now.elapsed.as_millis()).unwrap_or(u64::MAX),
+            fact,
+        };
+        self.write(&record).map_err(|source| JournalError::Io {
+            path: self.path.clone(),
+            doing: "write",
+            source,
+        })?;
+        self.next_seq += 1;
+        Ok(record)
+    }
+
+    fn write(&mut self, record: &Record) -> io::Result<()> {
+        let body = serde_json::to_vec(record)?;
+        let chain = chain::link(&self.chain, &body);
+        #[cfg(test)]
+        self.fill_disk_when_due()?;
+        self.file.write_all(&chain::line(body, &chain))?;
+        self.file.sync_data()?;
+        self.chain = chain;
+        // The record is on disk; without this mark a later cut would only go unnoticed.
+        let head = Head {
+            seq: record.seq,
+            chain: self.chain.clone(),
+        };
+        let _ = head.write(&self.head);
+        Ok(())
+    }
+
+    /// From this record on the disk is full: `/dev/full` fails every write as a full disk does.
+    #[cfg(test)]
+    pub(crate) fn disk_is_full_from(&mut self, seq: u64) {
+        self.disk_full_from = Some(seq);
+    }
+
+    #[cfg(test)]
+    fn fill_disk_when_due(&mut self) -> io::Result<()> {
+        if self.disk_full_from == Some(self.next_seq) {
+            self.file = OpenOptions::new().append(true).open("/dev/full")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a journal and replays it.
+///
+/// # Errors
+/// When it cannot be read, is damaged before its last line, or its records cannot follow each
+/// other.
+pub fn read(path: &Path) -> Result<Replayed, JournalError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(|source| JournalError::Io {
+            path: path.to_owned(),
+            doing: "read",
+            source,
+        })?;
+    let Parsed {
+        records,
+        chains,
+        whole_bytes,
+    } = parse(path, &bytes)?;
+    check_end(path, &chains)?;
+    let state = State::replay(&records).map_err(|problem| JournalError::Impossible {
+        path: path.to_owned(),
+        problem,
+    })?;
+    Ok(Replayed {
+        records,
+        state,
+        torn: whole_bytes < bytes.len(),
+        whole_bytes: whole_bytes as u64,
+        chain: chains.last().cloned().unwrap_or_default(),
+    })
+}
+
+/// The head may lag behind a crash, but what it names must be there.
+fn check_end(path: &Path, chains: &[String]) -> Result<(), JournalError> {
+    let Some(head) = Head::read(path) else {
+        return Ok(());
+    };
+    let named = usize::try_from(head.seq)
+        .ok()
+        .and_then(|seq| chains.get(seq));
+    match named {
+        Some(chain) if *chain == head.chain => Ok(()),
+        Some(_) => Err(JournalError::Changed {
+            path: path.to_owned(),
+            line: usize::try_from(head.seq).unwrap_or(usize::MAX - 1) + 1,
+        }),
+        None => Err(JournalError::Cut {
+            path: path.to_owned(),
+            found: (chains.len() as u64).checked_sub(1),
+            written: head.seq,
+        }),
+    }
+}
+
+/// The whole records of a journal.
+struct Parsed {
+    records: Vec<Record>,
+    chains: Vec<String>,
+    whole_bytes: usize,
+}
+
+/// All whole records. Only a line without its newline can be the
+/// work of a crash: `append` writes the newline last.
+fn parse(path: &Path, bytes: &[u8]) -> Result<Parsed, JournalError> {
+    let whole = bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |newline| newline + 1);
+    let mut records: Vec<Record> = Vec::new();
+    let mut chains: Vec<String> = Vec::new();
+    let lines = bytes[..whole]
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\n").unwrap_or(line));
+    for (index, line) in lines.enumerate() {
+        let line_number = index + 1;
+        let damaged = |problem: String| JournalError::Damaged {
+            path: path.to_owned(),
+            line: line_number,
+            problem,
+        };
+        let format = format_of(line, index);
+        if let Some(format) = format.filter(|format| *format != FORMAT) {
+            return Err(JournalError::Impossible {
+                path: path.to_owned(),
+                problem: ImpossibleFact::OtherFormat(format),
+            });
+        }
+        let (body, chain) =
+            chain::split(line).ok_or_else(|| damaged("the record has no chain".to_owned()))?;
+        let before = chains.last().map_or(chain::BEGINNING, String::as_str);
+        if chain::link(before, &body) != chain {
+            return Err(JournalError::Changed {
+                path: path.to_owned(),
+                line: line_number,
+            });
+        }
+        let record = serde_json::from_slice(&body).map_err(|error| damaged(error.to_string()))?;
+        records.push(record);
+        chains.push(chain.to_owned());
+    }
+    Ok(Parsed {
+        records,
+        chains,
+        whole_bytes: whole,
+    })
+}
+
+/// The format that the first record names, whatever else it holds: another version may have had
+/// other chains, other plans, other records.
+fn format_of(line: &[u8], index: usize) -> Option<u32> {
+    if index > 0 {
+        return None;
+    }
+    let record: serde_json::Value = serde_json::from_slice(line).ok()?;
+    u32::try_from(record.get("format")?.as_u64()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phase::Phase;
+    use crate::testing;
+
+    fn written(folder: &Path, facts: Vec<Fact>) -> PathBuf {
+        let path = folder.join("journal.jsonl");
+        let mut journal = Journal::create(&path).unwrap();
+        for fact in facts {
+            journal.append(testing::now(0.0), fact).unwrap();
+        }
+        path
+    }
+
+    fn two_facts() -> Vec<Fact> {
+        vec![
+            testing::run_created(),
+            Fact::PhaseEntered {
+                phase: Phase::Inspect,
+            },
+        ]
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path(), two_facts());
+        let replayed = read(&path).unwrap();
+        assert!(!replayed.torn);
+        let facts: Vec<_> = replayed
+            .records
+            .into_iter()
+            .map(|record| record.fact)
+            .collect();
+        assert_eq!(facts, two_facts());
+    }
+
+    #[test]
+    fn a_torn_last_line_is_dropped_and_cut_off_before_the_next_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path(), two_facts());
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"seq\":2,\"at\":\"20").unwrap();
+        let replayed = read(&path).unwrap();
+        assert!(replayed.torn);
+        assert_eq!(replayed.records.len(), 2);
+        let mut journal = Journal::reopen(&path, &replayed).unwrap();
+        journal
+            .append(
+                testing::now(1.0),
+                Fact::PhaseEntered {
+                    phase: Phase::Preflight,
+                },
+            )
+            .unwrap();
+        let again = read(&path).unwrap();
+        assert!(!again.torn);
+        assert_eq!(again.state.phase, Phase::Preflight);
+    }
+
+    fn edited(edit: impl Fn(&str) -> String) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let mut facts = two_facts();
+        facts.push(Fact::PhaseEntered {
+            phase: Phase::Preflight,
+        });
+        let path = written(folder.path(), facts);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, edit(&text)).unwrap();
+        read(&path).unwrap_err().to_string()
+    }
+
+    fn without_line(text: &str, line: usize) -> String {
+        let kept = text.lines().enumerate().filter(|(index, _)| *index != line);
+        kept.map(|(_, line)| format!("{line}\n")).collect()
+    }
+
+    #[test]
+    fn a_changed_record_is_an_error_that_names_the_line() {
+        let error = edited(|text| text.replace("\"inspect\"", "\"bake\""));
+        assert!(
+            error.contains("journal.jsonl:2: the journal was changed"),
+            "{error}"
+        );
+        let error = edited(|text| text.replace("{\"seq\":1", "{\"seq\":one"));
+        assert!(
+            error.contains("journal.jsonl:2: the journal was changed"),
+            "{error}"
+        );
+        let error = edited(|text| text.replace("\"chain\"", "\"chainn\""));
+        assert!(
+            error.contains("journal.jsonl:1: damaged journal: the record has no chain"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_missing_record_is_an_error_that_names_where() {
+        let error = edited(|text| without_line(text, 1));
+        assert!(
+            error.contains("journal.jsonl:2: the journal was changed"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_journal_that_was_cut_is_told_apart_from_a_torn_last_record() {
+        let error = edited(|text| without_line(text, 2));
+        assert!(
+            error.contains("was cut: it ends with record 1, and record 2 had been written"),
+            "{error}"
+        );
+        let error = edited(|text| text[..text.len() - 10].to_owned());
+        assert!(
+            error.contains("was cut"),
+            "its newline had been on disk: {error}"
+        );
+        let error = edited(|_| String::new());
+        assert!(error.contains("it ends with record none"), "{error}");
+    }
+
+    #[test]
+    fn the_mark_of_the_end_may_lag_behind_a_crash_or_be_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path(), two_facts());
+        let lagging = Head {
+            seq: 0,
+            chain: read(&path).map(|_| first_chain(&path)).unwrap(),
+        };
+        lagging.write(&head::open(&path).unwrap()).unwrap();
+        assert_eq!(read(&path).unwrap().records.len(), 2);
+        std::fs::remove_file(folder.path().join("journal.head")).unwrap();
+        assert_eq!(read(&path).unwrap().records.len(), 2);
+    }
+
+    fn first_chain(path: &Path) -> String {
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, chain) = chain::split(text.lines().next().unwrap().as_bytes()).unwrap();
+        chain.to_owned()
+    }
+
+    #[test]
+    fn a_journal_of_another_format_is_refused_before_anything_else() {
+        for format in ["1", "99"] {
+            let error =
+                edited(|text| text.replace("\"format\":2", &format!("\"format\":{format}")));
+            assert!(error.contains(&format!("format {format}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_journal_is_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path(), two_facts());
+        assert!(Journal::create(&path).is_err());
+    }
+}
