@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -58,7 +59,7 @@ impl Home {
         &self.0
     }
 
-    /// Makes the folder of a new run.
+    /// Makes the folder of a new run, for its owner alone.
     ///
     /// # Errors
     /// When it cannot be made, or exists.
@@ -66,11 +67,15 @@ impl Home {
         let runs = self.0.join("runs");
         make_folder(&runs)?;
         let path = runs.join(id);
-        fs::create_dir(&path).map_err(|source| FolderError::Io {
-            path: path.clone(),
-            doing: "make the run's folder",
-            source,
-        })?;
+        // Whoever can open a run's control socket can steer it.
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|source| FolderError::Io {
+                path: path.clone(),
+                doing: "make the run's folder",
+                source,
+            })?;
         File::open(&runs)
             .and_then(|folder| folder.sync_all())
             .map_err(|source| FolderError::Io {
@@ -133,6 +138,8 @@ impl Home {
 }
 
 const JOURNAL: &str = "journal.jsonl";
+const REPORT: &str = "report.json";
+const DRIVER_LOG: &str = "driver.log";
 
 impl RunFolder {
     /// Id of the run.
@@ -151,6 +158,18 @@ impl RunFolder {
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.path.join(JOURNAL)
+    }
+
+    /// What its last driver said at its end.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.path.join(REPORT)
+    }
+
+    /// What a driver in the background prints.
+    #[must_use]
+    pub fn driver_log(&self) -> PathBuf {
+        self.path.join(DRIVER_LOG)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use cutover_engine::folder::{Home, RunFolder};
 use cutover_engine::journal;
+use cutover_engine::lock::service_key;
 use cutover_rehearsal::local::{Part, clean_up};
 use serde_json::json;
 
@@ -38,8 +39,8 @@ pub(super) fn run(home: &Home, cleanup: &Cleanup) -> Result<Exit, Failure> {
 
 /// The process that drives the run right now, if one does: its stacks are not ours to end.
 fn driver(home: &Home, folder: &RunFolder) -> Option<u32> {
-    let plan = journal::read(&folder.journal()).ok()?.state.plan.name;
-    home.holder(&plan)
+    let plan = journal::read(&folder.journal()).ok()?.state.plan;
+    home.holder(service_key(&plan))
         .filter(|holder| holder.run == folder.id())
         .map(|holder| holder.pid)
 }

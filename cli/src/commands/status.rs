@@ -2,7 +2,7 @@
 
 use cutover_engine::folder::Home;
 use cutover_engine::journal::Replayed;
-use cutover_engine::lock::Holder;
+use cutover_engine::lock::{Holder, service_key};
 use cutover_engine::ports::Shifter as _;
 use cutover_rehearsal::local::{Part, parts_alive};
 use cutover_scenarios::units::Weight;
@@ -39,7 +39,7 @@ pub(super) fn run(home: &Home, asked: &RunCommand) -> Result<Exit, Failure> {
         live
     });
     let driver = home
-        .holder(&replayed.state.plan.name)
+        .holder(service_key(&replayed.state.plan))
         .filter(|holder| holder.run == folder.id());
     let parts = parts_alive(folder.path());
     let next = next(&replayed, driver.is_some(), live.is_ok(), !parts.is_empty());

@@ -33,8 +33,8 @@ pub(super) enum Found {
 /// (`held`, `stuck`) is not over.
 pub(super) async fn find(home: &Home, run: Option<&str>) -> Result<Found, Failure> {
     let folder = home.find_run(run).map_err(|error| Failure::chain(&error))?;
-    let plan = read(&folder)?.state.plan.name;
-    let lock = run::take_lock(home, &plan, folder.id()).map_err(ask_the_driver)?;
+    let plan = read(&folder)?.state.plan;
+    let lease = run::take_lock(home, &plan, folder.id()).map_err(ask_the_driver)?;
     // Only under the lock nobody else writes.
     let replayed = read(&folder)?;
     if let Some((outcome, message)) = &replayed.state.outcome
@@ -73,7 +73,7 @@ pub(super) async fn find(home: &Home, run: Option<&str>) -> Result<Found, Failur
         clock,
         stacks,
         shifter,
-        lock,
+        lease,
     };
     Ok(Found::Run(Box::new(TakenOver { driven, live })))
 }

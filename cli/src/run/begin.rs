@@ -7,7 +7,7 @@ use cutover_engine::clock::{self, Clock};
 use cutover_engine::fact::{FORMAT, Fact};
 use cutover_engine::folder::{Home, RunFolder, run_id};
 use cutover_engine::journal::Journal;
-use cutover_engine::lock::{Holder, Lock, LockError};
+use cutover_engine::lock::{Holder, Lease, LockError, service_key};
 use cutover_engine::runner::Start;
 use cutover_engine::state::State;
 use cutover_rehearsal::fault::FaultAt;
@@ -33,14 +33,14 @@ pub(crate) struct Driven {
     pub(crate) stacks: Arc<LocalStacks>,
     pub(crate) shifter: Arc<LocalShifter>,
     /// Held until the run ends.
-    pub(crate) lock: Lock,
+    pub(crate) lease: Arc<dyn Lease>,
 }
 
 /// Makes a run and drives it to its end.
 pub(crate) async fn start(home: &Home, new: New, show: &Show) -> Result<Exit, Failure> {
     refuse_gates_that_nobody_can_open(&new.plan, on_screen(show))?;
     let id = run_id(&new.plan.name, clock::wall(), std::process::id());
-    let lock = take_lock(home, &new.plan.name, &id)?;
+    let lease = take_lock(home, &new.plan, &id)?;
     let folder = home
         .create_run(&id)
         .map_err(|error| Failure::chain(&error))?;
@@ -58,7 +58,7 @@ pub(crate) async fn start(home: &Home, new: New, show: &Show) -> Result<Exit, Fa
         clock,
         stacks,
         shifter,
-        lock,
+        lease,
     };
     drive(driven, Start::Fresh, show).await
 }
@@ -105,21 +105,26 @@ fn refuse_gates_that_nobody_can_open(plan: &Plan, screen: bool) -> Result<(), Fa
     })
 }
 
-/// Takes the lock of a plan for a run of this process.
-pub(crate) fn take_lock(home: &Home, plan: &str, run: &str) -> Result<Lock, Failure> {
+/// Takes the lock of a plan's service for a run of this process.
+pub(crate) fn take_lock(home: &Home, plan: &Plan, run: &str) -> Result<Arc<dyn Lease>, Failure> {
+    let now = clock::wall();
     let holder = Holder {
         run: run.to_owned(),
+        user: user(),
         pid: std::process::id(),
         host: host(),
-        since: clock::wall(),
+        since: now,
+        beat: now,
     };
-    home.lock(plan, &holder).map_err(|error| match error {
-        LockError::Held { .. } | LockError::Unknown { .. } => Failure {
-            message: format!("{error}; watch it with `cutover status`"),
-            exit: Exit::Locked,
-        },
-        LockError::Folder(error) => Failure::chain(&error),
-    })
+    let lock = home.lock(service_key(plan), holder);
+    lock.map(|lock| Arc::new(lock) as _)
+        .map_err(|error| match error {
+            LockError::Held { .. } | LockError::Unknown { .. } => Failure {
+                message: format!("{error}; watch it with `cutover status`"),
+                exit: Exit::Locked,
+            },
+            LockError::Folder(error) => Failure::chain(&error),
+        })
 }
 
 /// Records that this process drives the run from now on.
@@ -164,12 +169,15 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Who runs this program, as the journal names people: `ann@laptop (process 4711)`.
 pub(crate) fn person() -> String {
+    format!("{}@{} (process {})", user(), host(), std::process::id())
+}
+
+fn user() -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::getuid());
-    let name = user.ok().flatten().map_or_else(
+    user.ok().flatten().map_or_else(
         || format!("uid {}", nix::unistd::getuid()),
         |user| user.name,
-    );
-    format!("{name}@{} (process {})", host(), std::process::id())
+    )
 }
 
 fn host() -> String {

@@ -3,6 +3,7 @@
 //! | module | subject |
 //! | --- | --- |
 //! | [`begin`] | makes a run, or takes one over: folder, lock, journal, ports |
+//! | [`heartbeat`] | signs of life for others who want the service |
 //! | [`load`] | the load generator as the engine's port |
 //! | [`signals`] | signals as requests to the run |
 //! | this one | puts them together, and ends the stacks on every way out |
@@ -24,9 +25,11 @@ use crate::output::{self, Teller};
 use crate::screen::{self, ScreenEnd, ScreenOptions};
 
 mod begin;
+mod heartbeat;
 mod load;
 mod signals;
 
+use heartbeat::Heartbeat;
 use load::{GeneratedLoad, LatencyReport};
 
 pub(crate) use begin::{Driven, New, local_ports, person, start, take_lock, take_over};
@@ -42,8 +45,9 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
         clock,
         stacks,
         shifter,
-        lock,
+        lease,
     } = driven;
+    let heartbeat = Heartbeat::of(Arc::clone(&lease));
     let screen = on_screen(show);
     let taking_back = matches!(start, Start::Rollback { .. });
     let latencies = LatencyReport::default();
@@ -89,7 +93,8 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
     } else {
         stacks.end().await;
     }
-    drop(lock);
+    drop(heartbeat);
+    lease.release().await;
     let mut report = report.map_err(|error| {
         Failure::error(format!(
             "the driver failed: {error}; the local stacks have been ended; the journal is {}",
