@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::plan::{Missing, OnMissing};
+use crate::plan::{Missing, OnBrokenSource, OnMissing};
 use crate::units::Weight;
 
 /// Loopback, and any free port.
@@ -42,6 +42,14 @@ pub(crate) const ON_MISSING: OnMissing = OnMissing {
     after: Duration::from_mins(10),
     then: Missing::Hold,
 };
+
+/// What a source that is worse than the target leads to: going back to it would help nobody.
+pub(crate) const ON_BROKEN_SOURCE: OnBrokenSource = OnBrokenSource::Hold;
+
+/// How long the answer of a webhook gate may take.
+pub(crate) const GATE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait before a webhook gate is asked again.
+pub(crate) const GATE_EVERY: Duration = Duration::from_secs(30);
 
 /// The default weights as values.
 pub(crate) fn weights() -> impl Iterator<Item = Weight> {

@@ -12,6 +12,10 @@ pub(crate) const PLAN: &[&str] = &[
     "qualify",
     "bake",
     "on_breach",
+    "on_missing",
+    "on_broken_source",
+    "point_of_no_return",
+    "notify",
     "alpha",
     "min_requests",
 ];
@@ -37,11 +41,29 @@ pub(crate) const REQUEST: &[&str] = &[
 /// Keys of an objective's bounds.
 pub(crate) const BOUNDS: &[&str] = &["at_most", "versus_source"];
 /// Keys of a step that is written out.
-pub(crate) const STEP: &[&str] = &["weight", "hold", "gate"];
-/// Keys of a gate that is written out.
-pub(crate) const GATE: &[&str] = &["window"];
+pub(crate) const STEP: &[&str] = &["weight", "hold", "gate", "prove"];
+/// Keys of a gate that is written out; exactly one is there.
+pub(crate) const GATE: &[&str] = &["window", "webhook"];
 /// Keys of a window.
 pub(crate) const WINDOW: &[&str] = &["days", "hours", "time_zone"];
+/// Keys of a webhook gate.
+pub(crate) const WEBHOOK_GATE: &[&str] = &["url", "url_env", "secret_env", "timeout", "every"];
+/// Keys of one who is told about the run.
+pub(crate) const NOTIFY: &[&str] = &["webhook", "slack", "on"];
+/// Forms of notifications; exactly one is there.
+pub(crate) const NOTIFY_FORMATS: &[&str] = &["webhook", "slack"];
+/// Keys of a webhook that is told about the run.
+pub(crate) const WEBHOOK: &[&str] = &["url", "url_env", "secret_env"];
+/// Keys of a Slack channel that is told about the run.
+pub(crate) const SLACK: &[&str] = &["url_env"];
+/// What a notification can be about, in the order of [`crate::plan::NotifyOn`].
+pub(crate) const NOTIFY_ON: &[&str] = &["start", "step", "hold", "breach", "rollback", "done"];
+/// Values of `on_missing` and of its `then`.
+pub(crate) const MISSING: &[&str] = &["hold", "rollback"];
+/// Keys of `on_missing`.
+pub(crate) const ON_MISSING: &[&str] = &["after", "then"];
+/// Values of `on_broken_source`.
+pub(crate) const ON_BROKEN_SOURCE: &[&str] = &["hold", "rollback"];
 /// Values of `on_breach`.
 pub(crate) const ON_BREACH: &[&str] = &["rollback", "hold"];
 /// Values of `service`.
@@ -49,8 +71,24 @@ pub(crate) const SERVICES: &[&str] = &["demo"];
 /// Days of a window, in the order of ISO 8601 (Monday is 1).
 pub(crate) const DAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
+/// A word that is known and refused, and what to do instead.
+pub(crate) type RefusedWord = (&'static str, &'static str);
+
+/// Keys of a webhook that Slack has no use for.
+pub(crate) const SLACK_REFUSED: &[RefusedWord] = &[
+    (
+        "url",
+        "whoever knows the address of a Slack webhook may post; put it into an environment \
+         variable, and write `url_env: SLACK_URL`",
+    ),
+    (
+        "secret_env",
+        "Slack does not look at signatures; remove it, or use `webhook`",
+    ),
+];
+
 /// A word that a later version will understand, and what to do until then.
-pub(crate) type LaterWord = (&'static str, &'static str);
+pub(crate) type LaterWord = RefusedWord;
 
 /// Kinds of stacks that are not driven yet.
 pub(crate) const STACK_LATER: &[LaterWord] = &[

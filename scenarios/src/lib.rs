@@ -3,6 +3,7 @@
 //! | module | subject |
 //! | --- | --- |
 //! | [`plan`] | what a plan says, as checked values |
+//! | [`address`] | addresses of webhooks, and what of them may be shown |
 //! | [`units`] | weights: values that cannot be wrong |
 //! | [`quantity`] | how people write durations, percentages, rates and ratios |
 //! | [`parse`] | the text of a plan → a [`plan::Plan`], or every mistake in it; pure |
@@ -11,13 +12,16 @@
 //! | [`library`] | the bundled plans, by name |
 //! | [`load`] | the one door to the file system |
 //!
-//! Inside, `yaml` reads text into a tree that remembers where everything stood, and `defaults`
-//! and `keys` hold what [`parse`] and [`schema`] must agree on.
+//! Inside, `yaml` reads text into a tree that remembers where everything stood, `http` knows what
+//! may be a host and a request line, and `defaults` and `keys` hold what [`parse`] and [`schema`]
+//! must agree on.
 //!
 //! No async, no network, no clock. Anyone may use it.
 
+pub mod address;
 mod defaults;
 pub mod diagnostic;
+mod http;
 mod keys;
 pub mod library;
 pub mod load;

@@ -12,15 +12,22 @@
 //! | `load` | `load`, its requests, and the hosts they may go to |
 //! | `objectives` | `objectives` |
 //! | `steps` | `steps` and their weights |
-//! | `gate` | the gates of steps |
+//! | `gate`, `window` | the gates of steps |
+//! | `endpoint` | where webhooks go |
+//! | `notify` | who is told about the run |
+//! | `policy` | what follows from trouble: `on_breach` and its like |
 
+mod endpoint;
 mod fields;
 mod gate;
 mod load;
+mod notify;
 mod objectives;
+mod policy;
 mod stacks;
 mod steps;
 mod values;
+mod window;
 
 pub(crate) use load::{LARGEST_SHARE, default_requests};
 pub(crate) use steps::MOST_STEPS;
@@ -28,7 +35,7 @@ pub(crate) use steps::MOST_STEPS;
 use crate::defaults;
 use crate::diagnostic::Diagnostics;
 use crate::keys;
-use crate::plan::{OnBreach, OnBrokenSource, Plan};
+use crate::plan::{OnBreach, Plan};
 use crate::quantity;
 use crate::yaml;
 
@@ -78,7 +85,10 @@ fn decode(root: &Field<'_>, mistakes: &mut Mistakes) -> Result<Plan, Reported> {
         .required("objectives", mistakes)
         .and_then(|field| objectives::objectives(field, mistakes));
     let steps = match fields.get("steps") {
-        Some(field) => steps::steps(field, mistakes),
+        Some(field) => {
+            let objectives = objectives.as_deref().unwrap_or_default();
+            steps::steps(field, objectives, mistakes)
+        }
         None => Ok(steps::default_steps()),
     };
     let qualify = optional(&fields, "qualify", defaults::QUALIFY, |field| {
@@ -88,7 +98,23 @@ fn decode(root: &Field<'_>, mistakes: &mut Mistakes) -> Result<Plan, Reported> {
         values::duration(field, Zero::Allowed, mistakes)
     });
     let on_breach = optional(&fields, "on_breach", OnBreach::Rollback, |field| {
-        on_breach(field, mistakes)
+        policy::on_breach(field, mistakes)
+    });
+    let on_missing = optional(&fields, "on_missing", defaults::ON_MISSING, |field| {
+        policy::on_missing(field, mistakes)
+    });
+    let on_broken_source = optional(
+        &fields,
+        "on_broken_source",
+        defaults::ON_BROKEN_SOURCE,
+        |field| policy::on_broken_source(field, mistakes),
+    );
+    let point_of_no_return = fields
+        .get("point_of_no_return")
+        .map(|field| policy::point_of_no_return(field, &steps, mistakes))
+        .transpose();
+    let notify = optional(&fields, "notify", Vec::new(), |field| {
+        notify::notify(field, mistakes)
     });
     let alpha = optional(&fields, "alpha", defaults::ALPHA, |field| {
         alpha(field, mistakes)
@@ -108,10 +134,10 @@ fn decode(root: &Field<'_>, mistakes: &mut Mistakes) -> Result<Plan, Reported> {
         qualify: qualify?,
         bake: bake?,
         on_breach: on_breach?,
-        on_missing: defaults::ON_MISSING,
-        on_broken_source: OnBrokenSource::Hold,
-        point_of_no_return: None,
-        notify: Vec::new(),
+        on_missing: on_missing?,
+        on_broken_source: on_broken_source?,
+        point_of_no_return: point_of_no_return?,
+        notify: notify?,
         alpha: alpha?,
         min_requests: min_requests?,
     })
@@ -136,13 +162,6 @@ fn name(field: &Field<'_>, mistakes: &mut Mistakes) -> Result<String, Reported> 
     let helps = (1..=LONGEST_NAME).contains(&slug.len());
     let help = helps.then(|| format!("for instance `{slug}`"));
     Err(mistakes.wrong(field, expected, help))
-}
-
-fn on_breach(field: &Field<'_>, mistakes: &mut Mistakes) -> Result<OnBreach, Reported> {
-    match values::word(field, keys::ON_BREACH, mistakes)? {
-        "hold" => Ok(OnBreach::Hold),
-        _ => Ok(OnBreach::Rollback),
-    }
 }
 
 fn alpha(field: &Field<'_>, mistakes: &mut Mistakes) -> Result<f64, Reported> {

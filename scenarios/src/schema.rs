@@ -3,7 +3,9 @@
 //! A schema sees one value at a time. What lies between values (weights that rise, addresses
 //! that differ, hosts that are the plan's own) only [`crate::parse`] can refuse.
 
+mod hooks;
 mod quantities;
+mod steps;
 
 use serde_json::{Value, json};
 
@@ -11,11 +13,10 @@ use crate::defaults;
 use crate::keys;
 use crate::parse;
 use crate::plan::Request;
-use crate::quantity::show_duration;
 
 use quantities::{
-    DECIMAL, DURATION, WEIGHT, duration, fraction, listen, percent, positive_duration,
-    positive_pattern, rate, rate_or_zero,
+    DECIMAL, WEIGHT, duration, fraction, listen, percent, positive_duration, positive_pattern,
+    rate, rate_or_zero,
 };
 
 /// The JSON Schema (draft 2020-12) of a plan.
@@ -46,15 +47,7 @@ pub fn plan() -> Value {
                 "items": objective(),
                 "examples": [[{ "errors": "1%" }, { "p99": { "at_most": "300ms", "versus_source": "1.2x" } }]]
             },
-            "steps": {
-                "description": "The target's share of traffic over time: weights rise strictly and end at 100%.",
-                "type": "array",
-                "minItems": 1,
-                "maxItems": parse::MOST_STEPS,
-                "items": step(),
-                "default": default_steps(),
-                "examples": [["1% for 5m", "25% for 15m", { "weight": "50%", "hold": "30m", "gate": "manual" }, "100%"]]
-            },
+            "steps": steps::steps(),
             "qualify": duration("How long both stacks get paired load, at weight 0, before the first step.", defaults::QUALIFY),
             "bake": duration("How long the target is watched at 100 % before the run is done.", defaults::BAKE),
             "on_breach": {
@@ -62,6 +55,19 @@ pub fn plan() -> Value {
                 "enum": keys::ON_BREACH,
                 "default": "rollback"
             },
+            "on_missing": on_missing(),
+            "on_broken_source": {
+                "description": "What a breach leads to while the source is worse than the target: the weight stays and a person decides, or traffic goes back all the same.",
+                "enum": keys::ON_BROKEN_SOURCE,
+                "default": "hold"
+            },
+            "point_of_no_return": {
+                "description": "The weight of a step: once it was begun, the run never goes back by itself. Without it, it always may.",
+                "type": "string",
+                "pattern": format!("^{WEIGHT}$"),
+                "examples": ["50%"]
+            },
+            "notify": hooks::notify(),
             "alpha": {
                 "description": "The chance of a false rollback over the whole run: above 0, below 50%.",
                 "anyOf": fraction(0.5),
@@ -256,82 +262,30 @@ fn bounds(description: &str, at_most: &Value) -> Value {
     })
 }
 
-fn step() -> Value {
+fn on_missing() -> Value {
     json!({
-        "description": "A weight, how long it is watched, and what must open before it is set.",
+        "description": "What missing measurements lead to in the end: a person decides, or all traffic goes back. They hold the run at once in any case.",
         "anyOf": [
-            { "type": "string", "pattern": format!("^{WEIGHT}( for (?=.*[1-9]){DURATION})?$") },
+            { "enum": keys::MISSING },
             {
                 "type": "object",
                 "additionalProperties": false,
-                "required": ["weight"],
+                "required": ["then"],
                 "properties": {
-                    "weight": {
-                        "description": "The target's share of traffic, above 0%, exact to 0.01%.",
-                        "type": "string",
-                        "pattern": format!("^{WEIGHT}$"),
-                        "examples": ["25%"]
-                    },
-                    "hold": positive_duration("How long the weight is watched before the next step.", defaults::HOLD),
-                    "gate": gate()
-                }
-            }
-        ]
-    })
-}
-
-fn gate() -> Value {
-    let day = format!("({})", keys::DAYS.join("|"));
-    let day_or_range = json!({ "type": "string", "pattern": format!("^{day}(-{day})?$") });
-    json!({
-        "description": "What must open before the weight is set: a person says go, or the time lies in a window.",
-        "anyOf": [
-            { "const": "manual" },
-            {
-                "type": "object",
-                "additionalProperties": false,
-                "required": ["window"],
-                "properties": {
-                    "window": {
-                        "description": "Days and hours in which the step may begin.",
-                        "type": "object",
-                        "additionalProperties": false,
-                        "required": keys::WINDOW,
-                        "properties": {
-                            "days": {
-                                "description": "Days of the week, or ranges of them.",
-                                "anyOf": [
-                                    day_or_range,
-                                    { "type": "array", "minItems": 1, "items": day_or_range }
-                                ],
-                                "examples": ["mon-fri", ["mon", "tue"]]
-                            },
-                            "hours": {
-                                "description": "Opening and closing time, 24 hours, within one day.",
-                                "type": "string",
-                                "pattern": "^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$",
-                                "examples": ["09:00-17:00"]
-                            },
-                            "time_zone": {
-                                "description": "IANA name of the time zone of `days` and `hours`.",
-                                "type": "string",
-                                "examples": ["Europe/Berlin"]
-                            }
-                        }
+                    "after": positive_duration(
+                        "How long the run waits for measurements to come back.",
+                        defaults::ON_MISSING.after,
+                    ),
+                    "then": {
+                        "description": "What follows then.",
+                        "enum": keys::MISSING
                     }
                 }
             }
         ],
-        "examples": ["manual", { "window": { "days": "mon-fri", "hours": "09:00-17:00", "time_zone": "Europe/Berlin" } }]
+        "default": "hold",
+        "examples": ["rollback", { "after": "10m", "then": "rollback" }]
     })
-}
-
-fn default_steps() -> Vec<String> {
-    let hold = show_duration(defaults::HOLD);
-    defaults::WEIGHTS_PERCENT
-        .iter()
-        .map(|percent| format!("{percent}% for {hold}"))
-        .collect()
 }
 
 fn default_requests() -> Vec<Value> {

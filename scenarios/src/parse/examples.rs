@@ -34,12 +34,22 @@ objectives:
 steps:
   - 0.5 % for 90s
   - { weight: 10%, hold: 1h30m, gate: manual }
+  - weight: 25%
+    prove: true
+    gate: { webhook: { url: http://127.0.0.1:9000/gate, secret_env: GATE_KEY, timeout: 2s, every: 1m } }
   - weight: 50%
     gate: { window: { days: [mon-wed, sun], hours: 09:00-17:30, time_zone: europe/berlin } }
   - 100%
 qualify: 0s
 bake: 2h
 on_breach: hold
+on_missing: { after: 20m, then: rollback }
+on_broken_source: rollback
+point_of_no_return: 50%
+notify:
+  - { slack: { url_env: SLACK_URL }, on: [done, breach] }
+  - webhook: { url: https://hooks.example.com/cutover, secret_env: HOOK_KEY }
+  - { webhook: { url_env: _HOOK2 }, on: hold }
 alpha: 0.05
 min_requests: 7
 ";
@@ -93,6 +103,61 @@ pub(crate) const WRONG_BY_THEMSELVES: &[(&str, &str)] = &[
     ("hours: 09:00-17:30", "hours: 9-17"),
     ("qualify: 0s", "qualify: [1s]"),
     ("on_breach: hold", "on_breach: explode"),
+    ("prove: true", "prove: 'true'"),
+    ("prove: true", "prove: yes"),
+    ("prove: true", "proof: true"),
+    ("gate: { webhook:", "gate: { webhok:"),
+    ("gate: { webhook:", "gate: { window: {}, webhook:"),
+    ("http://127.0.0.1:9000/gate", "http://10.0.0.1:9000/gate"),
+    (
+        "http://127.0.0.1:9000/gate",
+        "http://localhost.example.com/gate",
+    ),
+    ("http://127.0.0.1:9000/gate", "ftp://127.0.0.1:9000/gate"),
+    ("http://127.0.0.1:9000/gate", "127.0.0.1:9000/gate"),
+    ("http://127.0.0.1:9000/gate", "https://a.example/gate?key=x"),
+    ("http://127.0.0.1:9000/gate", "https://a.example/gate#key"),
+    (
+        "http://127.0.0.1:9000/gate",
+        "https://ann:key@a.example/gate",
+    ),
+    ("secret_env: GATE_KEY", "secret_env: gate_key"),
+    ("secret_env: GATE_KEY", "secret_env: $GATE_KEY"),
+    ("secret_env: GATE_KEY", "secret: GATE_KEY"),
+    ("secret_env: GATE_KEY", "url_env: GATE_KEY"),
+    ("url: http://127.0.0.1:9000/gate, ", ""),
+    ("timeout: 2s", "timeout: 0s"),
+    ("every: 1m", "every: 60"),
+    (
+        "on_missing: { after: 20m, then: rollback }",
+        "on_missing: 20m",
+    ),
+    ("after: 20m", "after: 0s"),
+    ("after: 20m, then: rollback", "after: 20m"),
+    ("then: rollback", "then: explode"),
+    ("on_broken_source: rollback", "on_broken_source: wait"),
+    ("point_of_no_return: 50%", "point_of_no_return: 0%"),
+    ("point_of_no_return: 50%", "point_of_no_return: 0.5"),
+    (
+        "{ url_env: SLACK_URL }",
+        "{ url: https://hooks.slack.com/services/T/B/x }",
+    ),
+    (
+        "{ url_env: SLACK_URL }",
+        "{ url_env: SLACK_URL, secret_env: KEY }",
+    ),
+    ("{ url_env: SLACK_URL }", "SLACK_URL"),
+    ("{ url_env: SLACK_URL }", "{}"),
+    ("{ url_env: SLACK_URL }", "{ url_env: [SLACK_URL] }"),
+    (
+        "{ slack: { url_env: SLACK_URL }, ",
+        "{ webhook: { url_env: A }, slack: { url_env: B }, ",
+    ),
+    ("{ slack: { url_env: SLACK_URL }, ", "{ "),
+    ("on: [done, breach]", "on: []"),
+    ("on: [done, breach]", "on: [done, done]"),
+    ("on: [done, breach]", "on: [done, breech]"),
+    ("on: hold", "on: all"),
     ("alpha: 0.05", "alpha: 0.5"),
     ("alpha: 0.05", "alpha: true"),
     ("min_requests: 7", "min_requests: 0"),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::diagnostic::{Diagnostic, Kind, did_you_mean, nearest, one_of, quote};
-use crate::keys::LaterWord;
+use crate::keys::{LaterWord, RefusedWord};
 use crate::yaml::{Node, Position, Value, describe};
 
 /// Proof that a mistake has been recorded. Only [`Mistakes`] makes one, so a decoder cannot give
@@ -122,8 +122,8 @@ pub(super) struct Fields<'a> {
     found: Vec<(&'a str, Field<'a>)>,
     /// Known keys that an unknown one probably stands for: their absence is no second mistake.
     meant: Vec<(&'static str, Reported)>,
-    /// A word of a later version is there, in whose place nothing else is missed.
-    later: Option<Reported>,
+    /// A refused word is there, in whose place nothing else is missed.
+    refused: Option<Reported>,
 }
 
 impl<'a> Fields<'a> {
@@ -132,6 +132,17 @@ impl<'a> Fields<'a> {
         field: &Field<'a>,
         known: &'static [&'static str],
         later_words: &[LaterWord],
+        mistakes: &mut Mistakes,
+    ) -> Result<Self, Reported> {
+        Self::refusing(field, known, later_words, Kind::NotYet, mistakes)
+    }
+
+    /// Looks at the keys of a map, of which some are refused with a sentence of their own.
+    pub(super) fn refusing(
+        field: &Field<'a>,
+        known: &'static [&'static str],
+        refused_words: &[RefusedWord],
+        kind_of_refusal: Kind,
         mistakes: &mut Mistakes,
     ) -> Result<Self, Reported> {
         let Value::Map(entries) = &field.node.value else {
@@ -144,7 +155,7 @@ impl<'a> Fields<'a> {
             known,
             found: Vec::new(),
             meant: Vec::new(),
-            later: None,
+            refused: None,
         };
         let mut first_lines: HashMap<&str, usize> = HashMap::new();
         for entry in entries {
@@ -159,9 +170,9 @@ impl<'a> Fields<'a> {
                 continue;
             }
             first_lines.insert(key, entry.key_at.line);
-            if let Some((_, help)) = later_words.iter().find(|(word, _)| *word == key) {
-                let reported = at_key(Kind::NotYet, one_of(known), Some((*help).into()));
-                fields.later = Some(reported);
+            if let Some((_, help)) = refused_words.iter().find(|(word, _)| *word == key) {
+                let reported = at_key(kind_of_refusal, one_of(known), Some((*help).into()));
+                fields.refused = Some(reported);
             } else if known.contains(&key) {
                 let node = &entry.value;
                 fields.found.push((key, Field { node, path }));
@@ -235,7 +246,7 @@ impl<'a> Fields<'a> {
     /// What stands in the place of some missing keys, if anything does.
     pub(super) fn instead_of(&self, keys: &[&str]) -> Option<Reported> {
         let slip = self.meant.iter().find(|(meant, _)| keys.contains(meant));
-        slip.map(|(_, reported)| *reported).or(self.later)
+        slip.map(|(_, reported)| *reported).or(self.refused)
     }
 
     /// The map itself, as a field.

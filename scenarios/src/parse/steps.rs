@@ -5,7 +5,7 @@ use super::gate::gate;
 use super::values::{self, Zero, conflict, optional};
 use crate::defaults;
 use crate::keys;
-use crate::plan::Step;
+use crate::plan::{Objective, Step};
 use crate::quantity::{self, Misread};
 use crate::units::Weight;
 use crate::yaml::Value;
@@ -25,15 +25,22 @@ pub(super) fn default_steps() -> Vec<Step> {
         .collect()
 }
 
-/// Reads `steps`.
-pub(super) fn steps(field: &Field<'_>, mistakes: &mut Mistakes) -> Result<Vec<Step>, Reported> {
+/// Reads `steps`. Whether one can `prove` anything is up to the objectives.
+pub(super) fn steps(
+    field: &Field<'_>,
+    objectives: &[Objective],
+    mistakes: &mut Mistakes,
+) -> Result<Vec<Step>, Reported> {
     let items = field.items("steps such as `5% for 10m`", mistakes)?;
     if items.len() > MOST_STEPS {
         let found = format!("{} steps", items.len());
         let expected = format!("at most {MOST_STEPS} steps");
         return Err(conflict(field, found, expected, None, mistakes));
     }
-    let read: Vec<_> = items.iter().map(|item| step(item, mistakes)).collect();
+    let read: Vec<_> = items
+        .iter()
+        .map(|item| step(item, objectives, mistakes))
+        .collect();
     check_rise(&items, &read, mistakes);
     read.into_iter().collect()
 }
@@ -63,7 +70,11 @@ fn check_rise(items: &[Field<'_>], read: &[Result<Step, Reported>], mistakes: &m
     }
 }
 
-fn step(item: &Field<'_>, mistakes: &mut Mistakes) -> Result<Step, Reported> {
+fn step(
+    item: &Field<'_>,
+    objectives: &[Objective],
+    mistakes: &mut Mistakes,
+) -> Result<Step, Reported> {
     if !matches!(item.node.value, Value::Map(_)) {
         return values::quantity(item, short_step, mistakes);
     }
@@ -78,12 +89,40 @@ fn step(item: &Field<'_>, mistakes: &mut Mistakes) -> Result<Step, Reported> {
         .get("gate")
         .map(|field| gate(field, mistakes))
         .transpose();
+    let prove = optional(&fields, "prove", false, |field| {
+        prove(field, objectives, mistakes)
+    });
     Ok(Step {
         weight: weight?,
         hold: hold?,
         gate: gate?,
-        prove: false,
+        prove: prove?,
     })
+}
+
+/// Reads `prove`. A step that waits for a proof that no data can give would wait for ever: that
+/// the target is at most as bad as the source, without any margin, is never shown of one that is
+/// just as good.
+fn prove(
+    field: &Field<'_>,
+    objectives: &[Objective],
+    mistakes: &mut Mistakes,
+) -> Result<bool, Reported> {
+    let prove = values::truth(field, mistakes)?;
+    let provable = |objective: &Objective| match objective.versus_source {
+        Some(ratio) => ratio > 1.0,
+        None => objective.at_most.is_some(),
+    };
+    match objectives.iter().find(|objective| !provable(objective)) {
+        Some(objective) if prove => {
+            let name = &objective.name;
+            let found = format!("`true` beside the objective `{name}`, which leaves no margin");
+            let expected = "objectives that can be proven";
+            let help = format!("write a `versus_source` above `1x` for `{name}`");
+            Err(conflict(field, found, expected, Some(help), mistakes))
+        }
+        _ => Ok(prove),
+    }
 }
 
 /// Reads `1% for 5m` or `25%`.

@@ -3,8 +3,13 @@ use std::time::Duration;
 use super::examples::{FULL, MINIMAL, WRONG_BY_THEMSELVES};
 use super::*;
 use crate::diagnostic::Kind;
-use crate::plan::{Bound, Gate, LocalEdge, Request, Signal, Stack, Step, Traffic, Window};
+use crate::plan::{
+    Bound, Endpoint, EndpointUrl, Gate, LocalEdge, Missing, OnBrokenSource, Request, Signal, Stack,
+    Step, Traffic, WebhookGate, Window,
+};
 use crate::units::Weight;
+
+mod hooks;
 
 fn read(text: &str) -> Plan {
     plan("plan.yaml", text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
@@ -102,16 +107,33 @@ fn every_key_is_read() {
         closes: 1050,
         time_zone: "Europe/Berlin".into(),
     };
+    let asked = WebhookGate {
+        endpoint: Endpoint {
+            url: EndpointUrl::Plain("http://127.0.0.1:9000/gate".into()),
+            secret_env: Some("GATE_KEY".into()),
+        },
+        timeout: Duration::from_secs(2),
+        every: Duration::from_secs(60),
+    };
     assert_eq!(
         plan.steps,
         [
             step(50, 90, None),
             step(1000, 5400, Some(Gate::Manual)),
+            Step {
+                prove: true,
+                ..step(2500, 300, Some(Gate::Webhook(asked)))
+            },
             step(5000, 300, Some(Gate::Window(window))),
             step(10_000, 300, None),
         ]
     );
     assert_eq!(plan.on_breach, OnBreach::Hold);
+    assert_eq!(plan.on_missing.after, Duration::from_secs(1200));
+    assert_eq!(plan.on_missing.then, Missing::Rollback);
+    assert_eq!(plan.on_broken_source, OnBrokenSource::Rollback);
+    assert_eq!(plan.point_of_no_return.map(Weight::parts), Some(5000));
+    assert_eq!(plan.notify.len(), 3);
 }
 
 #[test]
@@ -154,7 +176,7 @@ on_breach: roll_back
     plan.yaml:4:28: `target.local.listen`: found `10.0.0.1:80`; expected a loopback address such as `127.0.0.1:8080` (port 0: any free one); local stacks are not for other machines; write `127.0.0.1:80`
     plan.yaml:7:9: `load.rate`: found `fast`; expected a rate such as `250/s`, `15000/m` or `2/h`
     plan.yaml:10:7: `load.requests[1]`: found `get`; expected a map with `get`, `post`, `put`, `delete`, `patch`, `head`, `body` or `share`
-    plan.yaml:11:1: `objectivs`: unknown key `objectivs`; expected one of `name`, `source`, `target`, `traffic`, `load`, `objectives`, `steps`, `qualify`, `bake`, `on_breach`, `alpha` or `min_requests`; did you mean `objectives`?
+    plan.yaml:11:1: `objectivs`: unknown key `objectivs`; expected one of `name`, `source`, `target`, `traffic`, `load`, `objectives`, `steps`, `qualify`, `bake`, `on_breach`, `on_missing`, `on_broken_source`, `point_of_no_return`, `notify`, `alpha` or `min_requests`; did you mean `objectives`?
     plan.yaml:13:9: `steps[0]`: found `5% for 10`; expected a duration such as `250ms`, `5s`, `10m` or `1h30m`; write the unit: `10s` for seconds
     plan.yaml:13:20: `steps[1]`: found `140%`; expected a weight above 0% and at most 100%
     plan.yaml:13:31: `steps[3]`: found 25 % after 50 % in `steps[2]`; expected more than 50 %, since weights rise from step to step
@@ -201,13 +223,13 @@ fn load_goes_only_where_the_plan_says() {
 
 #[test]
 fn relations_between_values_are_checked() {
-    insta::assert_snapshot!(mistake("weight: 10%", "weight: 60%"), @"`steps[2]`: found 50 % after 60 % in `steps[1]`; expected more than 60 %, since weights rise from step to step");
-    insta::assert_snapshot!(mistake("  - 100%\n", "  - 99%\n"), @"`steps[3]`: found 99 % in the last step; expected 100 % at the end of the shift; add `100%`");
+    insta::assert_snapshot!(mistake("weight: 10%", "weight: 30%"), @"`steps[2]`: found 25 % after 30 % in `steps[1]`; expected more than 30 %, since weights rise from step to step");
+    insta::assert_snapshot!(mistake("  - 100%\n", "  - 99%\n"), @"`steps[4]`: found 99 % in the last step; expected 100 % at the end of the shift; add `100%`");
     insta::assert_snapshot!(mistake("listen: 127.0.0.1:8080", "listen: 127.0.0.1:8081"), @"`traffic.local.listen`: found `127.0.0.1:8081`, as in `source.local.listen`; expected an address of its own; choose another port, or 0 for any free one");
     insta::assert_snapshot!(mistake("p50: 100ms", "p99.9: 100ms"), @"`objectives[2]`: duplicate key `p99.9`; expected each objective once; the first is on line 18; put both bounds there");
-    insta::assert_snapshot!(mistake("time_zone: europe/berlin", "time_zone: Europe/Berln"), @"`steps[2].gate.window.time_zone`: found `Europe/Berln`; expected an IANA time zone such as `Europe/Berlin`; did you mean `Europe/Berlin`?");
-    insta::assert_snapshot!(mistake("09:00-17:30", "17:00-09:00"), @"`steps[2].gate.window.hours`: found `17:00-09:00`; expected hours that close after they open, within one day; for a night, give the next step a window of its own");
-    insta::assert_snapshot!(mistake("[mon-wed, sun]", "[mon-wed, tue]"), @"`steps[2].gate.window.days`: found `tue` twice; expected each day once");
+    insta::assert_snapshot!(mistake("time_zone: europe/berlin", "time_zone: Europe/Berln"), @"`steps[3].gate.window.time_zone`: found `Europe/Berln`; expected an IANA time zone such as `Europe/Berlin`; did you mean `Europe/Berlin`?");
+    insta::assert_snapshot!(mistake("09:00-17:30", "17:00-09:00"), @"`steps[3].gate.window.hours`: found `17:00-09:00`; expected hours that close after they open, within one day; for a night, give the next step a window of its own");
+    insta::assert_snapshot!(mistake("[mon-wed, sun]", "[mon-wed, tue]"), @"`steps[3].gate.window.days`: found `tue` twice; expected each day once");
     insta::assert_snapshot!(mistake("{ post: http://shop.example:8080/checkout", "{ get: /"), @"`load.requests[1].body`: found a body beside `get`; expected `body` only beside `post`, `put`, `patch` or `delete`");
 }
 
@@ -249,7 +271,7 @@ fn wrong_shapes_say_what_was_found() {
     insta::assert_snapshot!(mistake("- p50: 100ms", "- { p50: 100ms, p75: 200ms }"), @"`objectives[2]`: found `p75` as a second key; expected one objective an item; begin each objective with `- `, and indent its bounds");
     insta::assert_snapshot!(mistake("timeout: 1500ms", "timeout: 1500"), @"`load.timeout`: found `1500`; expected a duration such as `250ms`, `5s`, `10m` or `1h30m`; write the unit: `1500s` for seconds");
     insta::assert_snapshot!(mistakes("- a\n- b\n"), @r"
-    plan.yaml:1:1: found a list; expected a map with `name`, `source`, `target`, `traffic`, `load`, `objectives`, `steps`, `qualify`, `bake`, `on_breach`, `alpha` or `min_requests`
+    plan.yaml:1:1: found a list; expected a map with `name`, `source`, `target`, `traffic`, `load`, `objectives`, `steps`, `qualify`, `bake`, `on_breach`, `on_missing`, `on_broken_source`, `point_of_no_return`, `notify`, `alpha` or `min_requests`
     1 mistake in plan.yaml
     ");
     insta::assert_snapshot!(mistakes(""), @r"

@@ -100,6 +100,39 @@ pub(super) fn word(
     Err(mistakes.wrong(field, one_of(words), help))
 }
 
+/// A truth value. Text in quotes is none.
+pub(super) fn truth(field: &Field<'_>, mistakes: &mut Mistakes) -> Result<bool, Reported> {
+    match &field.node.value {
+        Value::Plain(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Value::Plain(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Value::Plain(text) | Value::Text(text) => {
+            let help = match text.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "1" | "true" => Some("write `true`".to_owned()),
+                "no" | "off" | "0" | "false" => Some("write `false`".to_owned()),
+                _ => None,
+            };
+            Err(mistakes.wrong(field, "`true` or `false`", help))
+        }
+        _ => Err(mistakes.wrong(field, "`true` or `false`", None)),
+    }
+}
+
+/// Records that a value is not what it should be, without repeating it: it may be a secret.
+pub(super) fn unrepeated(
+    field: &Field<'_>,
+    expected: impl Into<String>,
+    help: Option<String>,
+    mistakes: &mut Mistakes,
+) -> Reported {
+    match scalar(field) {
+        None => mistakes.wrong(field, expected, help),
+        Some(_) => {
+            let found = "text that may be a secret and is not repeated".to_owned();
+            conflict(field, found, expected, help, mistakes)
+        }
+    }
+}
+
 /// A value that is valid by itself, but not beside another one.
 pub(super) fn conflict(
     field: &Field<'_>,

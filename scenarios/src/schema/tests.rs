@@ -71,6 +71,7 @@ fn the_schema_lists_exactly_the_keys_that_the_reader_knows() {
     let schema = plan();
     let stack = "/properties/source/properties/local";
     let gate = "/properties/steps/items/anyOf/1/properties/gate";
+    let receiver = "/properties/notify/items";
     for (pointer, known) in [
         (String::new(), keys::PLAN),
         ("/properties/source".into(), keys::STACK),
@@ -93,6 +94,14 @@ fn the_schema_lists_exactly_the_keys_that_the_reader_knows() {
         ("/properties/steps/items/anyOf/1".into(), keys::STEP),
         (format!("{gate}/anyOf/1"), keys::GATE),
         (format!("{gate}/anyOf/1/properties/window"), keys::WINDOW),
+        (
+            format!("{gate}/anyOf/1/properties/webhook"),
+            keys::WEBHOOK_GATE,
+        ),
+        ("/properties/on_missing/anyOf/1".into(), keys::ON_MISSING),
+        (receiver.into(), keys::NOTIFY),
+        (format!("{receiver}/properties/webhook"), keys::WEBHOOK),
+        (format!("{receiver}/properties/slack"), keys::SLACK),
     ] {
         let object = schema.pointer(&pointer).unwrap();
         let listed: BTreeSet<&str> = object["properties"]
@@ -141,7 +150,8 @@ fn defaults_in_the_schema_are_the_defaults_of_the_reader() {
          traffic: {{ local: {{ listen: '{listen}', response_timeout: {response} }} }}\n\
          load: {{ rate: 10/s, host: {host}, paired: {paired}, ramp: {ramp}, timeout: {timeout}, requests: {requests} }}\n\
          objectives: [errors: 1%]\n\
-         steps: {steps}\nqualify: {qualify}\nbake: {bake}\non_breach: {breach}\nalpha: {alpha}\nmin_requests: {min}\n",
+         steps: {steps}\nqualify: {qualify}\nbake: {bake}\non_breach: {breach}\non_missing: {missing}\n\
+         on_broken_source: {broken_source}\nalpha: {alpha}\nmin_requests: {min}\n",
         listen = value("/properties/source/properties/local/properties/listen/default")
             .as_str()
             .unwrap(),
@@ -156,6 +166,8 @@ fn defaults_in_the_schema_are_the_defaults_of_the_reader() {
         qualify = value("/properties/qualify/default"),
         bake = value("/properties/bake/default"),
         breach = value("/properties/on_breach/default"),
+        missing = value("/properties/on_missing/default"),
+        broken_source = value("/properties/on_broken_source/default"),
         alpha = value("/properties/alpha/default"),
         min = value("/properties/min_requests/default"),
     );
@@ -163,4 +175,33 @@ fn defaults_in_the_schema_are_the_defaults_of_the_reader() {
         crate::parse::plan("plan.yaml", text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
     };
     assert_eq!(read(&written_out), read(MINIMAL));
+}
+
+#[test]
+fn defaults_of_webhooks_in_the_schema_are_those_of_the_reader() {
+    let schema = plan();
+    let value = |pointer: &str| schema.pointer(pointer).unwrap().clone();
+    let gate = "/properties/steps/items/anyOf/1/properties/gate/anyOf/1/properties/webhook";
+    let written = |prove: &str, asked: &str, missing: &str, on: &str| {
+        format!(
+            "{MINIMAL}steps: [{{ weight: 100%{prove}, gate: {{ webhook: {{ url_env: GATE{asked} }} }} }}]\n\
+             on_missing: {{ {missing}then: rollback }}\n\
+             notify: [{{ slack: {{ url_env: SLACK }}{on} }}]\n"
+        )
+    };
+    let prove = value("/properties/steps/items/anyOf/1/properties/prove/default");
+    let every = value(&format!("{gate}/properties/every/default"));
+    let timeout = value(&format!("{gate}/properties/timeout/default"));
+    let after = value("/properties/on_missing/anyOf/1/properties/after/default");
+    let on = value("/properties/notify/items/properties/on/default");
+    let in_full = written(
+        &format!(", prove: {prove}"),
+        &format!(", every: {every}, timeout: {timeout}"),
+        &format!("after: {after}, "),
+        &format!(", on: {on}"),
+    );
+    let read = |text: &str| {
+        crate::parse::plan("plan.yaml", text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    };
+    assert_eq!(read(&in_full), read(&written("", "", "", "")));
 }
