@@ -17,7 +17,7 @@ use cutover_scenarios::units::Weight;
 use crate::assess::Assessment;
 use crate::fact::{BreachFact, StepObservation};
 use crate::verdict::{ArmCounts, Batch, Channel, GuardKind, Judge};
-use crate::view::{GuardState, GuardView};
+use crate::view::GuardView;
 
 pub mod traffic;
 
@@ -188,11 +188,7 @@ impl Measure {
         }
         Assessment {
             breach: self.breach(now, weight),
-            near: self
-                .judge
-                .guards()
-                .find(|guard| guard.state == GuardState::Near)
-                .map(|guard| guard.name.clone()),
+            near: self.judge.near().map(str::to_owned),
             seen: self.seen,
             target_answers: self.target_answers,
             unanswered: self.unanswered,
@@ -219,7 +215,7 @@ impl Measure {
         self.judge
             .guards()
             .map(|guard| GuardView {
-                name: guard.name.clone(),
+                name: guard.name,
                 log_e: guard.log_e,
                 threshold: guard.threshold,
                 requests: guard.requests,

@@ -28,6 +28,8 @@ pub(super) struct AbsoluteTest {
     /// Requests between two start points of one segment.
     spacing: u64,
     seen: Seen,
+    /// What was seen when the evidence was last weighed.
+    weighed: Seen,
     burst: BurstCap,
     points: StartPoints<Seen>,
 }
@@ -55,6 +57,7 @@ impl AbsoluteTest {
             bet: BetaBinomial::new(p0, concentration(HORIZON, alpha)),
             spacing,
             seen: Seen::default(),
+            weighed: Seen::default(),
             burst: BurstCap::default(),
             points: StartPoints::new(),
         }
@@ -74,7 +77,11 @@ impl AbsoluteTest {
     }
 
     /// Counts `requests` that ended by `at`, `bad` of them bad, the first of those at
-    /// `first_bad_at`; says whether the evidence may have grown.
+    /// `first_bad_at`; says whether the evidence may have grown since it was last [weighed](Self::weigh).
+    ///
+    /// It has not, for any bettor, if since then at most a share `p0` was bad: `m` requests with `c`
+    /// bad ones multiply a bet on the rate `p` by `(p/p0)ᶜ((1−p)/(1−p0))ᵐ⁻ᶜ`, which falls as `p` rises
+    /// above `c/m`, from 1 at `p = p0`. A new bettor did not see all of that, so it is a reason too.
     pub(super) fn observe(
         &mut self,
         channel: Channel,
@@ -95,10 +102,21 @@ impl AbsoluteTest {
             .points
             .newest()
             .map_or(0, |base| base.requests.saturating_add(self.spacing));
-        if self.seen.requests >= due {
+        let opens = self.seen.requests >= due;
+        if opens {
             self.open_start_point();
         }
-        counted > 0
+        let (bad, requests) = (
+            self.seen.counted - self.weighed.counted,
+            self.seen.requests - self.weighed.requests,
+        );
+        opens || float(bad) > self.p0 * float(requests)
+    }
+
+    /// Weighs what was counted so far, and remembers that it did.
+    pub(super) fn weigh(&mut self) -> Finding {
+        self.weighed = self.seen;
+        self.finding()
     }
 
     /// Weighs what was counted so far.

@@ -12,6 +12,9 @@ use super::report::{Breach, Finding, GuardKind, GuardReport};
 use super::shadow::SourceShadow;
 use crate::view::GuardState;
 
+/// Evidence that can only have fallen is weighed anew after so many batches, about a second's.
+const STALE: u32 = 20;
+
 /// Watches the objectives of a plan.
 ///
 /// A value without clock: time and counts come in, evidence goes out. Begin a segment, then feed
@@ -43,6 +46,9 @@ struct Guard {
     objective_name: String,
     kind: GuardKind,
     test: Test,
+    /// The evidence when it was last weighed, and how many batches ago that was.
+    latest: Finding,
+    age: u32,
     /// Reached its threshold at some time.
     breached: bool,
 }
@@ -76,6 +82,8 @@ impl Judge {
                 objective_name: objective.name.clone(),
                 kind,
                 test,
+                latest: Finding::default(),
+                age: 0,
                 breached: false,
             };
             if let Some(bound) = objective.at_most {
@@ -119,6 +127,7 @@ impl Judge {
                 Test::KnownSplit(test) => test.begin_segment(target_share),
                 Test::Quantile(test) => test.begin_segment(),
             }
+            guard.weigh();
         }
         for shadow in &mut self.source {
             shadow.open_start_point();
@@ -131,14 +140,10 @@ impl Judge {
             shadow.observe(batch);
         }
         for guard in &mut self.guards {
-            if !guard.observe(batch) {
-                continue;
-            }
-            let finding = guard.test.finding();
-            if finding.log_e >= self.threshold {
+            if guard.observe(batch) && guard.latest.log_e >= self.threshold {
                 guard.breached = true;
                 if self.breach.is_none() {
-                    self.breach = Some(guard.breach(finding, self.threshold, batch.at));
+                    self.breach = Some(guard.breach(self.threshold, batch.at));
                 }
             }
         }
@@ -147,6 +152,15 @@ impl Judge {
     /// All guards as they stand, in the order of the plan's objectives.
     pub fn guards(&self) -> impl Iterator<Item = GuardReport> + '_ {
         self.guards.iter().map(|guard| guard.report(self.threshold))
+    }
+
+    /// The first guard that is more than half way to a breach, by name.
+    #[must_use]
+    pub fn near(&self) -> Option<&str> {
+        self.guards
+            .iter()
+            .find(|guard| guard.state(self.threshold) == GuardState::Near)
+            .map(|guard| guard.name.as_str())
     }
 
     /// The first guard that reached its threshold. Once set it stays, whatever comes after.
@@ -170,7 +184,32 @@ impl Judge {
 }
 
 impl Guard {
+    /// Counts a batch; says whether the evidence was weighed anew.
+    ///
+    /// Weighing costs far more than counting, and a batch without bad requests can only lower the
+    /// evidence. So it is weighed when it may have grown, which is when a breach is called, and
+    /// otherwise now and then, so that what is read is at most [`STALE`] batches old.
     fn observe(&mut self, batch: &Batch) -> bool {
+        self.age += 1;
+        let may_have_grown = self.count(batch);
+        let weighs = may_have_grown || self.age >= STALE;
+        if weighs {
+            self.weigh();
+        }
+        weighs
+    }
+
+    fn weigh(&mut self) {
+        self.age = 0;
+        self.latest = match &mut self.test {
+            Test::Absolute(test) => test.weigh(),
+            Test::KnownSplit(test) => test.finding(),
+            Test::Quantile(test) => test.finding(),
+        };
+    }
+
+    /// Counts a batch; says whether the evidence may have grown.
+    fn count(&mut self, batch: &Batch) -> bool {
         match &mut self.test {
             Test::Absolute(test) => {
                 let arm = &batch.target;
@@ -182,16 +221,19 @@ impl Guard {
         }
     }
 
-    fn report(&self, threshold: f64) -> GuardReport {
-        let finding = self.test.finding();
-        let (requests, bad) = self.test.totals();
-        let state = if self.breached {
+    fn state(&self, threshold: f64) -> GuardState {
+        if self.breached {
             GuardState::Breach
-        } else if finding.log_e >= threshold / 2.0 {
+        } else if self.latest.log_e >= threshold / 2.0 {
             GuardState::Near
         } else {
             GuardState::Quiet
-        };
+        }
+    }
+
+    fn report(&self, threshold: f64) -> GuardReport {
+        let finding = self.latest;
+        let (requests, bad) = self.test.totals();
         GuardReport {
             name: self.name.clone(),
             objective: self.objective,
@@ -200,14 +242,15 @@ impl Guard {
             threshold,
             requests,
             bad,
-            state,
+            state: self.state(threshold),
             first_bad_at: finding.first_bad_at,
             bad_edge: finding.bad.edge,
             bad_paired: finding.bad.paired,
         }
     }
 
-    fn breach(&self, finding: Finding, threshold: f64, at: Duration) -> Breach {
+    fn breach(&self, threshold: f64, at: Duration) -> Breach {
+        let finding = self.latest;
         Breach {
             guard: self.name.clone(),
             objective_name: self.objective_name.clone(),
@@ -225,14 +268,6 @@ impl Guard {
 }
 
 impl Test {
-    fn finding(&self) -> Finding {
-        match self {
-            Test::Absolute(test) => test.finding(),
-            Test::KnownSplit(test) => test.finding(),
-            Test::Quantile(test) => test.finding(),
-        }
-    }
-
     fn totals(&self) -> (u64, u64) {
         match self {
             Test::Absolute(test) => test.totals(),

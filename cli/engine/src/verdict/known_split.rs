@@ -31,10 +31,11 @@ use super::burst::BurstCap;
 use super::counts::{Batch, Channel};
 use super::eprocess::float;
 use super::report::{ByChannel, Finding};
-use super::start_points::{StartPoints, Weighed, ln_add_exp};
+use super::start_points::{StartPoints, Weighed};
 
 /// Ratios that are bet on: `R · 1.25 · 2^(g/2)`, up to about 200 times `R`.
 const GRID: usize = 16;
+const LN_GRID: f64 = 4.0 * std::f64::consts::LN_2;
 
 /// Failures, of both stacks, between two start points of a segment. In that many the evidence of
 /// health cannot grow so large that a regression would be hidden for long.
@@ -182,14 +183,10 @@ fn multiple(point: usize) -> f64 {
 
 /// The capital since a start point, the same amount having been put on every grid point.
 fn log_e(seen: &Seen, base: &Seen) -> f64 {
-    let sum = seen
-        .capital
-        .iter()
-        .zip(&base.capital)
-        .fold(f64::NEG_INFINITY, |sum, (now, then)| {
-            ln_add_exp(sum, now - then)
-        });
-    sum - float(GRID as u64).ln()
+    let won: [f64; GRID] = std::array::from_fn(|point| seen.capital[point] - base.capital[point]);
+    let most = won.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = won.iter().map(|won| (won - most).exp()).sum();
+    most + sum.ln() - LN_GRID
 }
 
 #[cfg(test)]

@@ -66,6 +66,9 @@ pub(super) struct QuantileTest {
     seen: Seen,
     /// The bucket of `R` times the source's quantile: target answers above it are slow.
     reference: usize,
+    /// Where the claim is most likely to be seen to hold: half way between the target's quantile
+    /// and the reference, or just above the reference when the target is beyond it.
+    hopeful: usize,
     /// Target answers, and slow ones, bursts in full.
     answers: u64,
     slow: ByChannel,
@@ -108,6 +111,7 @@ impl QuantileTest {
                 slow: ByChannel::default(),
             },
             reference: 0,
+            hopeful: 1,
             answers: 0,
             slow: ByChannel::default(),
             burst: BurstCap::default(),
@@ -193,16 +197,14 @@ impl QuantileTest {
     }
 
     fn look(&mut self) {
-        let all = self.seen.source[OVERFLOW];
-        let at_quantile = self
-            .seen
-            .source
-            .partition_point(|&n| float(n) < self.quantile * float(all));
-        self.reference = if all == 0 {
+        self.reference = if self.seen.source[OVERFLOW] == 0 {
             0
         } else {
-            (at_quantile + self.shift).min(OVERFLOW)
+            (quantile_bucket(&self.seen.source, self.quantile) + self.shift).min(OVERFLOW)
         };
+        let above = self.reference + 1;
+        let of_target = quantile_bucket(&self.seen.target, self.quantile);
+        self.hopeful = above - above.saturating_sub(of_target) / 2;
         let Weighed {
             log_e,
             since,
@@ -236,7 +238,9 @@ impl QuantileTest {
         let value = |(below, above): (u64, u64)| {
             self.source_bet.log_e(below, n_source) + self.target_bet.log_e(above, n_target)
         };
-        let mut least = value(at(self.reference + 1));
+        // A healthy target is dismissed here, and quickly: both counts lie far from what they would
+        // be at the claim's edge, where the incomplete beta function takes few terms.
+        let mut least = value(at(self.hopeful));
         let last = OVERFLOW + self.shift;
         for x in 0..=last {
             if least < NEGLIGIBLE {
@@ -261,6 +265,12 @@ impl QuantileTest {
     pub(super) fn totals(&self) -> (u64, u64) {
         (self.answers, self.slow.total())
     }
+}
+
+/// The first bucket at or below which a share `quantile` of the answers lies.
+fn quantile_bucket(at_or_below: &[u64; BUCKETS], quantile: f64) -> usize {
+    let wanted = quantile * float(at_or_below[OVERFLOW]);
+    at_or_below.partition_point(|&n| float(n) < wanted)
 }
 
 /// Adds counts of single buckets to counts of "at or below".

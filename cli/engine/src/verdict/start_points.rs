@@ -129,7 +129,7 @@ impl<B: Clone> StartPoints<B> {
 }
 
 /// `ln(eˣ + eʸ)`.
-pub(super) fn ln_add_exp(x: f64, y: f64) -> f64 {
+fn ln_add_exp(x: f64, y: f64) -> f64 {
     let (low, high) = if x < y { (x, y) } else { (y, x) };
     if low == f64::NEG_INFINITY {
         high
