@@ -1,19 +1,17 @@
 //! The judge: all guards of a plan, fed with batches.
 
-use std::time::Duration;
-
 use cutover_scenarios::plan::{Bound, Objective, Signal};
 
 use super::absolute::AbsoluteTest;
 use super::counts::{Batch, Channel};
+use super::guard::{Guard, Test};
 use super::known_split::KnownSplitTest;
 use super::quantile::QuantileTest;
-use super::report::{Breach, Finding, GuardKind, GuardReport};
+use super::report::{Breach, GuardKind, GuardReport};
+use super::settings::{JudgeSettings, SplitKnowledge};
 use super::shadow::SourceShadow;
+use super::unknown_split::UnknownSplitTest;
 use crate::view::GuardState;
-
-/// Evidence that can only have fallen is weighed anew after so many batches, about a second's.
-const STALE: u32 = 20;
 
 /// Watches the objectives of a plan.
 ///
@@ -22,14 +20,14 @@ const STALE: u32 = 20;
 ///
 /// # Guarantees
 /// While every objective holds, the chance that [`breach`](Judge::breach) ever becomes `Some` is at
-/// most the plan's α, however long the run and however often one looks. α is split evenly over the
-/// guards (Bonferroni: it asks nothing of how guards depend on each other), so each has the
-/// threshold `ln(guards/α)`.
+/// most α, however long the run and however often one looks. α is split evenly over the guards
+/// (Bonferroni: it asks nothing of how guards depend on each other), so each has the threshold
+/// `ln(guards/α)`. A judge that is made anew, when a run is resumed, makes new bets:
+/// [`Judge::nth`] splits α over all that a run may ever have.
 ///
 /// # Assumptions
 /// Requests of a stack are independent given its state; what a burst may count is capped. Both
-/// stacks get the same mix of requests. A judge that is made anew, when a run is resumed, spends
-/// its α anew.
+/// stacks get the same mix of requests.
 #[derive(Debug, Clone)]
 pub struct Judge {
     guards: Vec<Guard>,
@@ -39,32 +37,29 @@ pub struct Judge {
     breach: Option<Breach>,
 }
 
-#[derive(Debug, Clone)]
-struct Guard {
-    name: String,
-    objective: usize,
-    objective_name: String,
-    kind: GuardKind,
-    test: Test,
-    /// The evidence when it was last weighed, and how many batches ago that was.
-    latest: Finding,
-    age: u32,
-    /// Reached its threshold at some time.
-    breached: bool,
-}
-
-#[derive(Debug, Clone)]
-enum Test {
-    Absolute(AbsoluteTest),
-    KnownSplit(Box<KnownSplitTest>),
-    Quantile(Box<QuantileTest>),
-}
-
 impl Judge {
     /// Guards for every bound in `objectives`; `alpha` is the chance of a false breach over the
-    /// whole run, between 0 and 0.5 (exclusive). The target has no traffic until a segment begins.
+    /// whole run, between 0 and 0.5 (exclusive), if this judge is the only one of the run. The target
+    /// has no traffic until a segment begins.
     #[must_use]
     pub fn new(objectives: &[Objective], alpha: f64) -> Judge {
+        Judge::with(objectives, JudgeSettings::new(alpha))
+    }
+
+    /// The `nth` judge of a run, from 1: it spends `alpha/(nth(nth+1))`, so that `alpha` bounds the
+    /// chance of a false breach over the whole run, however often its evidence begins anew.
+    #[must_use]
+    pub fn nth(objectives: &[Objective], alpha: f64, nth: u32) -> Judge {
+        let settings = JudgeSettings {
+            nth: Some(nth),
+            ..JudgeSettings::new(alpha)
+        };
+        Judge::with(objectives, settings)
+    }
+
+    /// Guards for every bound in `objectives`, as `settings` say.
+    #[must_use]
+    pub fn with(objectives: &[Objective], settings: JudgeSettings) -> Judge {
         let count: u32 = objectives
             .iter()
             .map(|objective| {
@@ -72,45 +67,32 @@ impl Judge {
                     + 2 * u32::from(objective.versus_source.is_some())
             })
             .sum();
-        let alpha_each = alpha / f64::from(count.max(1));
+        let alpha = settings.alpha_here() / f64::from(count.max(1));
         let mut guards = Vec::new();
         let mut source = Vec::new();
         for (index, objective) in objectives.iter().enumerate() {
-            let guard = |name, kind, test| Guard {
-                name,
-                objective: index,
-                objective_name: objective.name.clone(),
-                kind,
-                test,
-                latest: Finding::default(),
-                age: 0,
-                breached: false,
-            };
+            let whose = (index, objective.name.as_str());
             if let Some(bound) = objective.at_most {
-                let test = AbsoluteTest::new(tolerated_share(objective.signal, bound), alpha_each);
+                let test = AbsoluteTest::new(tolerated_share(objective.signal, bound), alpha);
                 source.push(SourceShadow::new(index, test.clone()));
                 let name = format!("{} at most {}", objective.name, bound_text(bound));
-                guards.push(guard(name, GuardKind::Absolute, Test::Absolute(test)));
+                let test = Test::Absolute(test);
+                guards.push(Guard::new(name, whose, GuardKind::Absolute, test, alpha));
             }
             if let Some(ratio) = objective.versus_source {
                 for (channel, place) in [(Channel::Edge, "edge"), (Channel::Paired, "paired")] {
-                    let test = match objective.signal {
-                        Signal::Errors => {
-                            Test::KnownSplit(Box::new(KnownSplitTest::new(channel, ratio)))
-                        }
-                        Signal::Latency { quantile } => Test::Quantile(Box::new(
-                            QuantileTest::new(channel, quantile, ratio, alpha_each),
-                        )),
-                    };
+                    let test =
+                        versus_source(objective.signal, channel, ratio, settings.edge, alpha);
                     let name = format!("{} at most {ratio}x source ({place})", objective.name);
-                    guards.push(guard(name, GuardKind::VersusSource { channel }, test));
+                    let kind = GuardKind::VersusSource { channel };
+                    guards.push(Guard::new(name, whose, kind, test, alpha));
                 }
             }
         }
         let mut judge = Judge {
             guards,
             source,
-            threshold: (1.0 / alpha_each).ln(),
+            threshold: (1.0 / alpha).ln(),
             breach: None,
         };
         judge.begin_segment(0.0);
@@ -122,12 +104,7 @@ impl Judge {
     /// A change of weight is where regressions begin, so every guard opens a start point.
     pub fn begin_segment(&mut self, target_share: f64) {
         for guard in &mut self.guards {
-            match &mut guard.test {
-                Test::Absolute(test) => test.open_start_point(),
-                Test::KnownSplit(test) => test.begin_segment(target_share),
-                Test::Quantile(test) => test.begin_segment(),
-            }
-            guard.weigh();
+            guard.begin_segment(target_share);
         }
         for shadow in &mut self.source {
             shadow.open_start_point();
@@ -140,18 +117,16 @@ impl Judge {
             shadow.observe(batch);
         }
         for guard in &mut self.guards {
-            if guard.observe(batch) && guard.latest.log_e >= self.threshold {
-                guard.breached = true;
-                if self.breach.is_none() {
-                    self.breach = Some(guard.breach(self.threshold, batch.at));
-                }
+            let breach = guard.observe(batch);
+            if self.breach.is_none() {
+                self.breach = breach;
             }
         }
     }
 
     /// All guards as they stand, in the order of the plan's objectives.
     pub fn guards(&self) -> impl Iterator<Item = GuardReport> + '_ {
-        self.guards.iter().map(|guard| guard.report(self.threshold))
+        self.guards.iter().map(Guard::report)
     }
 
     /// The first guard that is more than half way to a breach, by name.
@@ -159,7 +134,7 @@ impl Judge {
     pub fn near(&self) -> Option<&str> {
         self.guards
             .iter()
-            .find(|guard| guard.state(self.threshold) == GuardState::Near)
+            .find(|guard| guard.state() == GuardState::Near)
             .map(|guard| guard.name.as_str())
     }
 
@@ -183,97 +158,25 @@ impl Judge {
     }
 }
 
-impl Guard {
-    /// Counts a batch; says whether the evidence was weighed anew.
-    ///
-    /// Weighing costs far more than counting, and a batch without bad requests can only lower the
-    /// evidence. So it is weighed when it may have grown, which is when a breach is called, and
-    /// otherwise now and then, so that what is read is at most [`STALE`] batches old.
-    fn observe(&mut self, batch: &Batch) -> bool {
-        self.age += 1;
-        let may_have_grown = self.count(batch);
-        let weighs = may_have_grown || self.age >= STALE;
-        if weighs {
-            self.weigh();
+/// The test of an objective against the source.
+///
+/// Where pairs go to both stacks the split is known to be even, and yet the counts of answers need
+/// not be: an answer that takes longer comes in a later batch. A test of rates does not mind.
+fn versus_source(
+    signal: Signal,
+    channel: Channel,
+    ratio: f64,
+    edge: SplitKnowledge,
+    alpha: f64,
+) -> Test {
+    match (signal, channel, edge) {
+        (Signal::Latency { quantile }, ..) => {
+            Test::Quantile(Box::new(QuantileTest::new(channel, quantile, ratio, alpha)))
         }
-        weighs
-    }
-
-    fn weigh(&mut self) {
-        self.age = 0;
-        self.latest = match &mut self.test {
-            Test::Absolute(test) => test.weigh(),
-            Test::KnownSplit(test) => test.finding(),
-            Test::Quantile(test) => test.finding(),
-        };
-    }
-
-    /// Counts a batch; says whether the evidence may have grown.
-    fn count(&mut self, batch: &Batch) -> bool {
-        match &mut self.test {
-            Test::Absolute(test) => {
-                let arm = &batch.target;
-                let (bad, first) = (arm.bad(self.objective), arm.first_bad_at(self.objective));
-                test.observe(batch.channel, batch.at, arm.requests, bad, first)
-            }
-            Test::KnownSplit(test) => test.observe(batch, self.objective),
-            Test::Quantile(test) => test.observe(batch, self.objective),
+        (Signal::Errors, Channel::Edge, SplitKnowledge::Known) => {
+            Test::KnownSplit(Box::new(KnownSplitTest::new(ratio)))
         }
-    }
-
-    fn state(&self, threshold: f64) -> GuardState {
-        if self.breached {
-            GuardState::Breach
-        } else if self.latest.log_e >= threshold / 2.0 {
-            GuardState::Near
-        } else {
-            GuardState::Quiet
-        }
-    }
-
-    fn report(&self, threshold: f64) -> GuardReport {
-        let finding = self.latest;
-        let (requests, bad) = self.test.totals();
-        GuardReport {
-            name: self.name.clone(),
-            objective: self.objective,
-            kind: self.kind,
-            log_e: finding.log_e,
-            threshold,
-            requests,
-            bad,
-            state: self.state(threshold),
-            first_bad_at: finding.first_bad_at,
-            bad_edge: finding.bad.edge,
-            bad_paired: finding.bad.paired,
-        }
-    }
-
-    fn breach(&self, threshold: f64, at: Duration) -> Breach {
-        let finding = self.latest;
-        Breach {
-            guard: self.name.clone(),
-            objective_name: self.objective_name.clone(),
-            objective: self.objective,
-            kind: self.kind,
-            log_e: finding.log_e,
-            threshold,
-            at,
-            first_bad_at: finding.first_bad_at,
-            bad_requests: finding.bad.total(),
-            bad_edge: finding.bad.edge,
-            bad_paired: finding.bad.paired,
-        }
-    }
-}
-
-impl Test {
-    fn totals(&self) -> (u64, u64) {
-        match self {
-            Test::Absolute(test) => test.totals(),
-            Test::KnownSplit(test) => test.totals(),
-            Test::Quantile(test) => test.totals(),
-        }
+        (Signal::Errors, ..) => Test::UnknownSplit(Box::new(UnknownSplitTest::new(channel, ratio))),
     }
 }
 

@@ -17,34 +17,29 @@
 //!
 //! # Guarantees
 //! With requests assigned at random, each request multiplies a bettor's capital by 1 on average if
-//! `r = R`, at any failure rate (not only a small one), and by less if `r < R`. On the paired
-//! channel every request goes to both stacks, which fail with probability `p` and at most `R·p`. If a
-//! failure of the source multiplies the capital by `v < 1`, a pair multiplies it by at most `1 − z²`
-//! on average, where `z = p·(1−v)`: never by more than 1, and by still less if both tend to fail
-//! together.
+//! `r = R`, at any failure rate (not only a small one), and by less if `r < R`.
 //!
 //! # Caveats
 //! An answer that comes late, after the next step began, is weighed with that step's share. Weights
 //! rise during a shift, so `θ` is then too high for it and the evidence too low: the safe side.
 
 use super::burst::BurstCap;
+use super::capital::Capital;
 use super::counts::{Batch, Channel};
 use super::eprocess::float;
-use super::report::{ByChannel, Finding};
+use super::report::Finding;
 use super::start_points::{StartPoints, Weighed};
 
 /// Ratios that are bet on: `R · 1.25 · 2^(g/2)`, up to about 200 times `R`.
 const GRID: usize = 16;
-const LN_GRID: f64 = 4.0 * std::f64::consts::LN_2;
 
 /// Failures, of both stacks, between two start points of a segment. In that many the evidence of
 /// health cannot grow so large that a regression would be hidden for long.
 const FAILURES_PER_START_POINT: u64 = 16;
 
-/// Evidence that the target fails more than `R` times as often as the source, over one channel.
+/// Evidence that the target fails more than `R` times as often as the source, through the edge.
 #[derive(Debug, Clone)]
 pub(super) struct KnownSplitTest {
-    channel: Channel,
     /// `R`.
     ratio: f64,
     /// The target's share of requests; `None` while only one stack gets any.
@@ -53,51 +48,28 @@ pub(super) struct KnownSplitTest {
     per_failure: [f64; GRID],
     /// What a failure of the target adds besides: `ln(r/R)`.
     per_target_failure: [f64; GRID],
-    seen: Seen,
-    requests: u64,
+    /// One bettor for each grid point.
+    seen: Capital<GRID>,
     burst: BurstCap,
-    points: StartPoints<Seen>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Seen {
-    /// Failures of both stacks.
-    failures: u64,
-    /// The target's.
-    bad: ByChannel,
-    /// Logarithm of the capital on each grid point.
-    capital: [f64; GRID],
+    points: StartPoints<Capital<GRID>>,
 }
 
 impl KnownSplitTest {
     /// `ratio` is at least 1.
-    pub(super) fn new(channel: Channel, ratio: f64) -> Self {
-        let mut test = KnownSplitTest {
-            channel,
+    pub(super) fn new(ratio: f64) -> Self {
+        KnownSplitTest {
             ratio,
             share: None,
             per_failure: [0.0; GRID],
             per_target_failure: std::array::from_fn(|point| multiple(point).ln()),
-            seen: Seen::default(),
-            requests: 0,
+            seen: Capital::NEW,
             burst: BurstCap::default(),
             points: StartPoints::new(),
-        };
-        if channel == Channel::Paired {
-            test.set_share(0.5);
         }
-        test
     }
 
     /// A segment begins in which the target gets this share of the requests through the edge.
-    pub(super) fn begin_segment(&mut self, target_share: f64) {
-        if self.channel == Channel::Edge {
-            self.set_share(target_share);
-        }
-        self.open_start_point();
-    }
-
-    fn set_share(&mut self, share: f64) {
+    pub(super) fn begin_segment(&mut self, share: f64) {
         self.share = (share > 0.0 && share < 1.0).then_some(share);
         if let Some(share) = self.share {
             let allowed = (1.0 - share) + share * self.ratio;
@@ -105,6 +77,7 @@ impl KnownSplitTest {
                 *gain = (allowed / ((1.0 - share) + share * self.ratio * multiple(point))).ln();
             }
         }
+        self.open_start_point();
     }
 
     fn open_start_point(&mut self) {
@@ -113,7 +86,7 @@ impl KnownSplitTest {
             .newest()
             .is_none_or(|base| base.failures < seen.failures)
         {
-            points.open(*seen, |base| log_e(seen, base));
+            points.open(*seen, |base| seen.log_e(base));
         }
     }
 
@@ -122,12 +95,12 @@ impl KnownSplitTest {
         let Some(share) = self.share else {
             return false;
         };
-        if batch.channel != self.channel {
+        if batch.channel != Channel::Edge {
             return false;
         }
         let of_source = batch.source.bad(objective);
         let of_target = batch.target.bad(objective);
-        self.requests += batch.target.requests;
+        self.seen.requests += batch.target.requests;
         // At the claim's edge the target fails θ/(1−θ) times for each failure of the source.
         let expected = float(of_source) * self.ratio * share / (1.0 - share);
         let counted = self.burst.admit(batch.at, expected, of_target);
@@ -138,13 +111,13 @@ impl KnownSplitTest {
             self.points
                 .saw_bad(batch.target.first_bad_at(objective).unwrap_or(batch.at));
         }
-        for (point, capital) in self.seen.capital.iter_mut().enumerate() {
+        for (point, capital) in self.seen.log.iter_mut().enumerate() {
             // ln(θ/θ_R) = ln(r/R) + ln((1−θ)/(1−θ_R)).
             *capital += float(of_source + counted) * self.per_failure[point]
                 + float(counted) * self.per_target_failure[point];
         }
         self.seen.failures += of_source + of_target;
-        self.seen.bad.add(self.channel, of_target);
+        self.seen.bad.add(Channel::Edge, of_target);
         let due = self
             .points
             .newest()
@@ -161,17 +134,17 @@ impl KnownSplitTest {
             log_e,
             since,
             first_bad_at,
-        } = self.points.weigh(|base| log_e(&self.seen, base));
+        } = self.points.weigh(|base| self.seen.log_e(base));
         Finding {
             log_e,
             first_bad_at,
-            bad: self.seen.bad.since(since.unwrap_or_default().bad),
+            bad: self.seen.bad.since(since.unwrap_or(Capital::NEW).bad),
         }
     }
 
     /// Target requests, and failed ones, while both stacks got some.
     pub(super) fn totals(&self) -> (u64, u64) {
-        (self.requests, self.seen.bad.total())
+        (self.seen.requests, self.seen.bad.total())
     }
 }
 
@@ -179,14 +152,6 @@ impl KnownSplitTest {
 fn multiple(point: usize) -> f64 {
     const STEPS: [f64; 2] = [1.25, 1.25 * std::f64::consts::SQRT_2];
     STEPS[point % 2] * float(1 << (point / 2))
-}
-
-/// The capital since a start point, the same amount having been put on every grid point.
-fn log_e(seen: &Seen, base: &Seen) -> f64 {
-    let won: [f64; GRID] = std::array::from_fn(|point| seen.capital[point] - base.capital[point]);
-    let most = won.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = won.iter().map(|won| (won - most).exp()).sum();
-    most + sum.ln() - LN_GRID
 }
 
 #[cfg(test)]
@@ -212,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_evidence_is_the_likelihood_ratio_of_whose_failures_they_are() {
-        let mut test = KnownSplitTest::new(Channel::Edge, 2.0);
+        let mut test = KnownSplitTest::new(2.0);
         test.begin_segment(0.25);
         test.observe(&failures(0, 1, 2), 0);
         test.begin_segment(0.5);
@@ -229,13 +194,13 @@ mod tests {
             })
             .sum::<f64>()
             / float(GRID as u64);
-        assert!((log_e(&test.seen, &Seen::default()) - expected.ln()).abs() < 1e-9);
+        assert!((test.seen.log_e(&Capital::NEW) - expected.ln()).abs() < 1e-9);
     }
 
     #[test]
     fn nothing_is_learnt_while_one_stack_gets_everything() {
         for share in [0.0, 1.0] {
-            let mut test = KnownSplitTest::new(Channel::Edge, 1.5);
+            let mut test = KnownSplitTest::new(1.5);
             test.begin_segment(share);
             assert!(!test.observe(&failures(0, 0, 3), 0));
             assert!(test.finding().log_e.abs() < 1e-12);

@@ -29,12 +29,15 @@
 //! | module | subject |
 //! | --- | --- |
 //! | [`judge`](Judge) | all guards of a plan: batches in, evidence out |
+//! | `guard`, `settings` | one of them; what a judge is told |
 //! | `absolute` | a stack against a bound of its own |
 //! | `known_split` | errors of the target against the source's |
+//! | `unknown_split` | the same where nobody knows how requests are split |
 //! | `quantile` | a latency quantile of the target against the source's |
 //! | `shadow` | the source against the same bounds: would going back help? |
 //! | `eprocess` | the bet itself |
 //! | `start_points` | regressions may begin at any moment |
+//! | `capital` | bettors who divide a stake |
 //! | `burst` | one cause is not forty failures |
 //! | `counts`, `latency`, `report` | what goes in, what comes out |
 //! | `special` | the beta function in logarithms |
@@ -43,20 +46,25 @@
 
 mod absolute;
 mod burst;
+mod capital;
 mod counts;
 mod eprocess;
+mod guard;
 mod judge;
 mod known_split;
 mod latency;
 mod quantile;
 mod report;
+mod settings;
 mod shadow;
 #[cfg(test)]
 mod simulations;
 mod special;
 mod start_points;
+mod unknown_split;
 
 pub use counts::{ArmCounts, Batch, Channel};
 pub use judge::Judge;
 pub use latency::LatencyCounts;
 pub use report::{Breach, GuardKind, GuardReport};
+pub use settings::{JudgeSettings, SplitKnowledge};

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use cutover_scenarios::plan::{Bound, Objective};
 
-use self::world::{ALPHA, ERRORS, HEALTHY, P99, Random, Stack, World, failing, objectives};
+pub(super) use self::world::Random;
+use self::world::{ALPHA, ERRORS, HEALTHY, P99, Stack, World, failing, objectives};
 use super::absolute::AbsoluteTest;
 use super::eprocess::float;
 use super::{ArmCounts, Batch, Channel, GuardKind, Judge};

@@ -15,17 +15,17 @@ pub(super) const P99: usize = 1;
 const BOUND: Duration = Duration::from_millis(250);
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough for coins.
-pub(super) struct Random(pub(super) u64);
+pub(in crate::verdict) struct Random(pub(in crate::verdict) u64);
 
 impl Random {
-    pub(super) fn uniform(&mut self) -> f64 {
+    pub(in crate::verdict) fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         float((z ^ (z >> 31)) >> 11) / float(1 << 53)
     }
 
-    pub(super) fn coin(&mut self, p: f64) -> bool {
+    pub(in crate::verdict) fn coin(&mut self, p: f64) -> bool {
         self.uniform() < p
     }
 
