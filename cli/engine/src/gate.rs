@@ -1,5 +1,7 @@
 //! Whether a gate stands open.
 
+use std::time::Duration;
+
 use cutover_scenarios::plan::{Endpoint, EndpointUrl, Gate, Window};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -28,6 +30,13 @@ pub fn endpoint(endpoint: &Endpoint) -> String {
         EndpointUrl::Plain(url) => url.clone(),
         EndpointUrl::Env(name) => format!("${name}"),
     }
+}
+
+/// How long to wait before a web service is asked again, after so many answers in a row that did
+/// not come: `every`, doubled by each of them, up to ten times.
+#[must_use]
+pub fn ask_again(every: Duration, failures: u32) -> Duration {
+    every * 2_u32.saturating_pow(failures).min(10)
 }
 
 /// Whether the window is open at `now`. A time zone that is not known keeps it shut; the plan's
@@ -90,6 +99,13 @@ mod tests {
         assert!(!open("2026-11-20T16:00:00Z"), "17:00");
         assert!(!open("2026-11-21T10:00:00Z"), "a Saturday");
         assert!(open("2026-07-17T07:00:00Z"), "09:00 in summer time");
+    }
+
+    #[test]
+    fn a_web_service_that_does_not_answer_is_asked_less_often() {
+        let every = Duration::from_secs(30);
+        let waits: Vec<_> = (0..6).map(|n| ask_again(every, n).as_secs()).collect();
+        assert_eq!(waits, [30, 60, 120, 240, 300, 300]);
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
         stacks: stacks.clone(),
         shifter,
         load,
+        lease: Arc::clone(&lease),
+        hooks: None,
         folder: folder.path().to_owned(),
     };
     let audience = Audience {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cutover_scenarios::plan::{Gate, Missing, OnBreach, OnBrokenSource, Step};
+use cutover_scenarios::plan::{Gate, Missing, OnBreach, OnBrokenSource, Step, WebhookGate};
 use cutover_scenarios::units::Weight;
 
 use super::{Machine, Now};
@@ -206,6 +206,18 @@ impl Machine {
             .and_then(|step| self.state.plan.steps.get(step))
     }
 
+    /// The web service that the run waits for, and the step behind its gate.
+    #[must_use]
+    pub fn webhook_gate(&self) -> Option<(usize, &WebhookGate)> {
+        if self.state.gate_open || self.state.in_flight.is_some() || self.needs_person().is_some() {
+            return None;
+        }
+        match self.step_to_set()?.gate.as_ref()? {
+            Gate::Webhook(gate) => Some((self.state.step?, gate)),
+            _ => None,
+        }
+    }
+
     pub(super) fn closed_gate<'a>(&self, now: Now, step: &'a Step) -> Option<&'a Gate> {
         // A step whose weight was asked for before has its gate behind it.
         if self.state.set == step.weight && self.state.shifted {
@@ -237,7 +249,8 @@ impl Machine {
     }
 
     /// Why traffic must not go back by itself now. What a person asked for is done.
-    pub(super) fn withholds(&self, cause: &RollbackCause) -> Option<String> {
+    #[must_use]
+    pub fn withholds(&self, cause: &RollbackCause) -> Option<String> {
         if *cause == RollbackCause::Asked || !self.state.shifted {
             return None;
         }

@@ -7,7 +7,9 @@ use cutover_scenarios::units::Weight;
 use tokio::time::{sleep, timeout};
 
 use super::{Runner, effects, next_sample};
+use crate::fact::RollbackCause;
 use crate::journal::JournalError;
+use crate::lock::LeaseLost;
 use crate::narrate;
 use crate::phase::Outcome;
 use crate::report::{LeftAs, Measured};
@@ -61,6 +63,16 @@ impl Runner {
                 weight: None,
             };
         }
+        if let Some(reason) = self.machine.withholds(&RollbackCause::Breach) {
+            let weight = self.machine.state().applied;
+            let message = format!("{error}; the weight stays as it is: {reason}");
+            self.tell(Level::Bad, message.clone());
+            return LeftAs {
+                outcome: Outcome::Held,
+                message,
+                weight: weight.map(|weight| (weight, Some(weight))),
+            };
+        }
         let mut last = String::new();
         for attempt in 0..SAVING_ATTEMPTS {
             sleep(SAVING_PAUSE * attempt).await;
@@ -81,6 +93,17 @@ impl Runner {
             outcome: Outcome::Stuck,
             message: format!("{error}; and the rollback failed: {last}"),
             weight: Some((Weight::ZERO, None)),
+        }
+    }
+
+    /// Someone took the service away from this driver: it is theirs to change now.
+    pub(super) fn lost(&mut self, lost: &LeaseLost) -> LeftAs {
+        let message = format!("{lost}; this driver has changed nothing since and ends here");
+        self.tell(Level::Bad, message.clone());
+        LeftAs {
+            outcome: Outcome::Held,
+            message,
+            weight: None,
         }
     }
 

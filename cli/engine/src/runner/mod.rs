@@ -21,22 +21,26 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::assess::Assessment;
 use crate::clock::Clock;
 use crate::fact::{Effect, Fact, Output, Record, StepObservation};
+use crate::gate;
 use crate::journal::{Journal, JournalError};
+use crate::lock::{Lease, LeaseLost};
 use crate::machine::{EffectError, Input, Machine, Now};
 use crate::measure::traffic::Traffic;
 use crate::measure::{Measure, NO_MARK, Sample};
 use crate::narrate;
 use crate::phase::{Outcome, Phase};
-use crate::ports::{Load, PortError, Shifter, Stacks};
+use crate::ports::{Hooks, Load, PortError, Shifter, Stacks};
 use crate::report::{RunReport, report};
 use crate::state::State;
 use crate::view::{Command, Level, RunView};
 
 mod effects;
 mod ending;
+mod gates;
 mod probes;
 mod screen_view;
 
+use gates::{Answered, GateKeeper};
 use probes::{HealthLog, Probes, Seen};
 use screen_view::Log;
 
@@ -59,6 +63,10 @@ pub struct Ports {
     pub shifter: Arc<dyn Shifter>,
     /// What sends requests; a rollback needs none.
     pub load: Option<Box<dyn Load>>,
+    /// The hold on the service; once it is lost, nothing is changed any more.
+    pub lease: Arc<dyn Lease>,
+    /// What asks webhook gates; a rollback needs none.
+    pub hooks: Option<Arc<dyn Hooks>>,
     /// The run's folder, for what is written beside the journal.
     pub folder: PathBuf,
 }
@@ -166,6 +174,7 @@ pub struct Runner {
     samples: Option<UnboundedReceiver<Sample>>,
     in_flight: Option<EffectInFlight>,
     probes: Option<Probes>,
+    gate_keeper: GateKeeper,
     health: HealthLog,
     /// When the driver was last seen to run.
     last_turn: Duration,
@@ -188,6 +197,7 @@ enum Turn {
     Control(Control),
     Sample(Sample),
     Seen(Seen),
+    Gate(Answered),
     Tick,
 }
 
@@ -195,6 +205,7 @@ enum Turn {
 enum Left {
     StopNow,
     Journal(JournalError),
+    Lost(LeaseLost),
 }
 
 impl Runner {
@@ -214,6 +225,7 @@ impl Runner {
             machine: Machine::new(state, attended),
             journal,
             clock,
+            gate_keeper: GateKeeper::new(ports.hooks.clone()),
             ports,
             audience,
             assessment: Assessment::default(),
@@ -240,6 +252,7 @@ impl Runner {
             Ok(()) => None,
             Err(Left::StopNow) => Some(self.stopped_at_once()),
             Err(Left::Journal(error)) => Some(self.save_traffic(&error).await),
+            Err(Left::Lost(lost)) => Some(self.lost(&lost)),
         };
         let at_once = left
             .as_ref()
@@ -293,6 +306,7 @@ impl Runner {
                 Turn::Control(Control::StopNow) => return Err(Left::StopNow),
                 Turn::Sample(sample) => self.take(sample),
                 Turn::Seen(seen) => self.seen(seen)?,
+                Turn::Gate(answered) => self.gate_answered(&answered)?,
                 Turn::Tick => self.tick()?,
             }
         }
@@ -306,6 +320,7 @@ impl Runner {
             // When nobody can ask for anything any more, the run goes on.
             Some(control) = self.audience.controls.recv() => Turn::Control(control),
             Some(seen) = next_seen(&mut self.probes) => Turn::Seen(seen),
+            Some(answered) = self.gate_keeper.next() => Turn::Gate(answered),
             Some(sample) = next_sample(&mut self.samples) => Turn::Sample(sample),
             _ = tick.tick() => Turn::Tick,
         }
@@ -374,6 +389,20 @@ impl Runner {
         }
     }
 
+    fn gate_answered(&mut self, answered: &Answered) -> Result<(), Left> {
+        let now = self.clock.now();
+        let Some((step, gate)) = self.machine.webhook_gate() else {
+            return Ok(());
+        };
+        let by = gate::endpoint(&gate.endpoint);
+        let every = gate.every;
+        if self.gate_keeper.take(now, every, answered) && answered.step == step {
+            let facts = self.machine.handle(now, Input::GateOpened { step, by });
+            self.follow(now, facts)?;
+        }
+        Ok(())
+    }
+
     /// A write begins or ended: what was read of the weight meanwhile does not count.
     fn count_write(&self) {
         if let Some(probes) = &self.probes {
@@ -409,7 +438,12 @@ impl Runner {
         self.add_health(now);
         let facts = self.machine.handle(now, Input::Tick(&self.assessment));
         self.follow(now, facts)?;
-        let waiting = self.machine.waiting_for(now, &self.assessment);
+        let gate = self.machine.webhook_gate();
+        self.gate_keeper.look(now, self.machine.state(), gate);
+        let mut waiting = self.machine.waiting_for(now, &self.assessment);
+        if let (Some(waiting), Some(told)) = (&mut waiting, self.gate_keeper.told(now)) {
+            waiting.push_str(&format!(" ({told})"));
+        }
         // The reason's figures change with every look; the event is the waiting itself.
         if waiting.is_some() != self.waiting.is_some() {
             let reason = waiting.clone();
@@ -460,6 +494,9 @@ impl Runner {
 
     /// Writes facts down, then performs the effect that they start.
     fn follow(&mut self, now: Now, facts: Vec<Fact>) -> Result<(), Left> {
+        if !facts.is_empty() {
+            self.ports.lease.still_ours().map_err(Left::Lost)?;
+        }
         let mut to_perform = None;
         for fact in facts {
             match fact {

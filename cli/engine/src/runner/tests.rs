@@ -1,16 +1,19 @@
 //! The runner against stacks, a shifter and a load of its own, on a clock that stands still.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use cutover_scenarios::plan::{Endpoint, EndpointUrl, Gate, Notify, Plan, WebhookGate};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::fact::FORMAT;
 use crate::journal;
-use crate::ports::{Health, StackHealth};
+use crate::lock::Holder;
+use crate::ports::{GateAnswer, Health, Note, StackHealth};
 use crate::testing::{plan, weight};
 use crate::verdict::{ArmCounts, Batch, Channel};
 
@@ -25,6 +28,57 @@ struct World {
     fails_from: Mutex<Option<Weight>>,
     mark: AtomicU32,
     health: Mutex<Option<Health>>,
+    /// Someone took the service away.
+    lease_is_lost: AtomicBool,
+    /// What the webhook behind a gate answers, one after the other; open when there are no more.
+    gate_answers: Mutex<VecDeque<Result<GateAnswer, PortError>>>,
+    gate_was_asked: Mutex<Vec<Duration>>,
+    began: Mutex<Option<Instant>>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("World")
+    }
+}
+
+#[async_trait]
+impl Lease for World {
+    fn holder(&self) -> &Holder {
+        unreachable!("the runner does not ask")
+    }
+    fn still_ours(&self) -> Result<(), LeaseLost> {
+        if self.lease_is_lost.load(Ordering::Relaxed) {
+            return Err(LeaseLost {
+                service: "shop".to_owned(),
+                taken_by: None,
+            });
+        }
+        Ok(())
+    }
+    async fn beat(&self, _: jiff::Timestamp) -> std::io::Result<()> {
+        Ok(())
+    }
+    async fn release(&self) {}
+}
+
+#[async_trait]
+impl Hooks for World {
+    async fn ask(
+        &self,
+        _: &WebhookGate,
+        question: &serde_json::Value,
+    ) -> Result<GateAnswer, PortError> {
+        assert_eq!(question["weight_percent"], 100.0);
+        let epoch = *self.began.lock().unwrap();
+        let mut asked = self.gate_was_asked.lock().unwrap();
+        asked.push(epoch.map_or(Duration::ZERO, |epoch| epoch.elapsed()));
+        let next = self.gate_answers.lock().unwrap().pop_front();
+        next.unwrap_or(Ok(GateAnswer::Open))
+    }
+    async fn deliver(&self, _: &Notify, _: &Note) -> Result<(), PortError> {
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -151,13 +205,17 @@ struct Stage {
 }
 
 fn stage(world: Arc<World>) -> Stage {
+    stage_for(plan(), world)
+}
+
+fn stage_for(plan: Plan, world: Arc<World>) -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::start();
     let mut journal = Journal::create(&folder.path().join("journal.jsonl")).unwrap();
     let created = Fact::RunCreated {
         format: FORMAT,
         run: "r".to_owned(),
-        plan: Box::new(plan()),
+        plan: Box::new(plan),
         fault: None,
     };
     let first = journal.append(clock.now(), created).unwrap();
@@ -178,6 +236,8 @@ fn on_stage(
         stacks: world.clone(),
         shifter: world.clone(),
         load: Some(Box::new(WorldLoad(world.clone(), None))),
+        lease: world.clone(),
+        hooks: Some(world.clone()),
         folder: folder.path().to_owned(),
     };
     let audience = Audience {
@@ -420,4 +480,177 @@ async fn a_breach_is_not_forgotten_when_the_driver_is_killed_on_the_way_back() {
             "{at}"
         );
     }
+}
+
+/// Waits until the first step's weight is applied, then does something to the world.
+fn when_half_is_shifted(stage: &Stage, act: impl FnOnce() + Send + 'static) {
+    let mut views = stage.views.clone();
+    tokio::spawn(async move {
+        let half = |view: &RunView| view.weight.applied == Some(weight(50.0));
+        views.wait_for(half).await.unwrap();
+        act();
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_whose_service_was_taken_away_changes_nothing_more_not_even_its_journal() {
+    let stage = stage(Arc::default());
+    let path = stage.folder.path().join("journal.jsonl");
+    let (world, journal) = (Arc::clone(&stage.world), path.clone());
+    let (sender, at_loss) = oneshot::channel();
+    when_half_is_shifted(&stage, move || {
+        world.lease_is_lost.store(true, Ordering::Relaxed);
+        sender.send(std::fs::read(journal).unwrap()).unwrap();
+    });
+    let report = stage.runner.run(Start::Fresh).await;
+    assert_eq!(report.outcome, Outcome::Held);
+    assert!(
+        report.message.contains("was taken away"),
+        "{}",
+        report.message
+    );
+    assert_eq!(*stage.world.weight.lock().unwrap(), weight(50.0));
+    assert_eq!(std::fs::read(path).unwrap(), at_loss.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_change_is_seen_within_seconds_and_the_run_waits() {
+    let stage = stage(Arc::default());
+    let world = Arc::clone(&stage.world);
+    when_half_is_shifted(&stage, move || {
+        *world.weight.lock().unwrap() = weight(20.0);
+    });
+    let (mut views, controls) = (stage.views.clone(), stage.controls.clone());
+    tokio::spawn(async move {
+        let waits = |view: &RunView| {
+            let reason = view.waiting_for.as_deref().unwrap_or("");
+            reason.contains("set the target's weight to 50 %, now it is 20 %")
+        };
+        let view = timeout(Duration::from_secs(20), views.wait_for(waits)).await;
+        assert_eq!(view.unwrap().unwrap().weight.applied, Some(weight(20.0)));
+        let asked = Asked::new(Command::Continue, "test");
+        controls.send(Control::Command(asked)).unwrap();
+    });
+    let report = stage.runner.run(Start::Fresh).await;
+    assert_eq!(report.outcome, Outcome::Done, "{}", report.message);
+    let writes = stage.world.writes.lock().unwrap().clone();
+    assert_eq!(
+        writes,
+        [Weight::ZERO, weight(50.0), weight(50.0), Weight::FULL]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_down_is_left_within_a_second_also_without_a_single_request() {
+    let stage = stage(Arc::default());
+    let world = Arc::clone(&stage.world);
+    let down_since = Arc::new(Mutex::new(None));
+    let since = Arc::clone(&down_since);
+    when_half_is_shifted(&stage, move || {
+        *since.lock().unwrap() = Some(Instant::now());
+        *world.health.lock().unwrap() = Some(Health {
+            source: StackHealth::Ready("1 of 1".to_owned()),
+            target: StackHealth::Down("refused".to_owned()),
+        });
+    });
+    let mut views = stage.views.clone();
+    let back = tokio::spawn(async move {
+        let back = |view: &RunView| {
+            view.phase >= Phase::Rollback && view.weight.applied == Some(Weight::ZERO)
+        };
+        views.wait_for(back).await.unwrap();
+        Instant::now()
+    });
+    let report = stage.runner.run(Start::Fresh).await;
+    assert_eq!(report.outcome, Outcome::RolledBack);
+    assert!(
+        report.message.contains("the target is down: refused"),
+        "{}",
+        report.message
+    );
+    let took = back.await.unwrap() - down_since.lock().unwrap().unwrap();
+    assert!(took <= Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_slept_says_so_and_holds_its_step_anew() {
+    let stage = stage(Arc::default());
+    let slept = Duration::from_secs(30);
+    let mut views = stage.views.clone();
+    tokio::spawn(async move {
+        let half = |view: &RunView| view.weight.applied == Some(weight(50.0));
+        views.wait_for(half).await.unwrap();
+        sleep(Duration::from_secs(8)).await;
+        tokio::time::advance(slept).await;
+    });
+    let report = stage.runner.run(Start::Fresh).await;
+    assert_eq!(report.outcome, Outcome::Done, "{}", report.message);
+    assert!(
+        report.duration_s >= 46.0 + 8.0 + 30.0,
+        "{}",
+        report.duration_s
+    );
+    let journal = std::fs::read_to_string(stage.folder.path().join("journal.jsonl")).unwrap();
+    assert_eq!(journal.matches("driver_stalled").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_gate_is_asked_until_it_opens_with_longer_waits_after_failures() {
+    let mut gated = plan();
+    gated.steps[1].gate = Some(Gate::Webhook(WebhookGate {
+        endpoint: Endpoint {
+            url: EndpointUrl::Plain("https://change.example.com/".to_owned()),
+            secret_env: None,
+        },
+        timeout: Duration::from_secs(5),
+        every: Duration::from_secs(10),
+    }));
+    let world = Arc::new(World::default());
+    let no_answer = || Err(PortError::new("ask the webhook", "no route"));
+    *world.gate_answers.lock().unwrap() = VecDeque::from([
+        Ok(GateAnswer::Closed("403 Forbidden: freeze".to_owned())),
+        no_answer(),
+        no_answer(),
+    ]);
+    *world.began.lock().unwrap() = Some(Instant::now());
+    let stage = stage_for(gated, world);
+    let mut views = stage.views.clone();
+    let told = tokio::spawn(async move {
+        let freeze = |view: &RunView| {
+            let reason = view.waiting_for.as_deref().unwrap_or("");
+            reason.contains("webhook https://change.example.com/")
+                && reason.contains("403 Forbidden: freeze")
+        };
+        views.wait_for(freeze).await.map(|_| ()).unwrap();
+    });
+    let report = stage.runner.run(Start::Fresh).await;
+    assert_eq!(report.outcome, Outcome::Done, "{}", report.message);
+    told.await.unwrap();
+    let asked = stage.world.gate_was_asked.lock().unwrap().clone();
+    let waits: Vec<_> = asked
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_secs())
+        .collect();
+    assert_eq!(waits, [10, 20, 40]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_source_is_down_does_not_begin() {
+    let world = Arc::new(World::default());
+    *world.health.lock().unwrap() = Some(Health {
+        source: StackHealth::Down("refused".to_owned()),
+        target: StackHealth::Ready("1 of 1".to_owned()),
+    });
+    let report = stage(world).runner.run(Start::Fresh).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(
+        report.message.contains("the source is down: refused"),
+        "{}",
+        report.message
+    );
+    assert!(
+        report.message.contains("nowhere to go back to"),
+        "{}",
+        report.message
+    );
 }
