@@ -60,6 +60,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Full<By
 }
 
 async fn put_weights(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
+    let agent = user_agent(&request);
     let body = match Limited::new(request.into_body(), MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => {
@@ -69,21 +70,28 @@ async fn put_weights(request: Request<Incoming>, shared: &Shared) -> Response<Fu
             );
         }
     };
-    let change: WeightChange = match serde_json::from_slice(&body) {
+    let mut change: WeightChange = match serde_json::from_slice(&body) {
         Ok(change) => change,
         Err(error) => {
-            let expected = r#"{"weights": {"NAME": WEIGHT, ...}, "expect": {...}}"#;
+            let expected = r#"{"weights": {"NAME": WEIGHT, ...}, "expect": {...}, "by": "..."}"#;
             return text(
                 StatusCode::BAD_REQUEST,
                 &format!("{error}; expected {expected}"),
             );
         }
     };
+    // Whoever does not say who it is, is known by its program: `curl/8.5.0`.
+    change.by = change.by.or(agent);
     match shared.change_weights(&change) {
         Ok(status) => json(StatusCode::OK, &status),
         Err(error @ WeightError::Conflict { .. }) => text(StatusCode::CONFLICT, &error.to_string()),
         Err(error) => text(StatusCode::BAD_REQUEST, &error.to_string()),
     }
+}
+
+fn user_agent(request: &Request<Incoming>) -> Option<String> {
+    let agent = request.headers().get(header::USER_AGENT)?.to_str().ok()?;
+    Some(agent.chars().take(100).collect())
 }
 
 fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {

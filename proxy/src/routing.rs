@@ -17,7 +17,9 @@ pub struct Routing {
     pub generation: u64,
     /// The weights as they were asked for.
     pub weights: Weights,
-    /// The same, ready to pick from; indices are those of the configured upstreams.
+    /// Who changed them last, as they called themselves; `None` before the first change.
+    pub changed_by: Option<String>,
+    /// The same weights, ready to pick from; indices are those of the configured upstreams.
     pub split: Split,
 }
 
@@ -30,7 +32,13 @@ pub struct WeightChange {
     /// The change is refused unless these are the current weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Weights>,
+    /// Who asks, for whoever wonders later; printable, at most 200 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
+
+/// The longest [`WeightChange::by`], in bytes.
+const LONGEST_NAME: usize = 200;
 
 /// The answer to `GET` and `PUT /weights`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +47,9 @@ pub struct WeightStatus {
     pub generation: u64,
     /// The weights that new requests are split by.
     pub weights: Weights,
+    /// Who changed them last; absent before the first change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<String>,
 }
 
 /// Why a change was refused.
@@ -69,6 +80,7 @@ impl Routing {
         Some(Routing {
             generation: 1,
             weights,
+            changed_by: None,
             split,
         })
     }
@@ -91,6 +103,12 @@ impl Routing {
             });
         }
         let mut mistakes = Vec::new();
+        let unprintable = |by: &String| by.len() > LONGEST_NAME || by.chars().any(char::is_control);
+        if change.by.as_ref().is_some_and(unprintable) {
+            mistakes.push(format!(
+                "`by`: expected printable text of at most {LONGEST_NAME} bytes"
+            ));
+        }
         for (name, weight) in &change.weights {
             if !upstreams.iter().any(|upstream| upstream.name == *name) {
                 let known: Vec<&str> = upstreams.iter().map(|u| u.name.as_str()).collect();
@@ -126,6 +144,7 @@ impl Routing {
             Some(split) if mistakes.is_empty() => Ok(Routing {
                 generation: self.generation + 1,
                 weights: change.weights.clone(),
+                changed_by: Some(change.by.clone().unwrap_or_else(|| "someone".to_owned())),
                 split,
             }),
             _ => Err(WeightError::Invalid(mistakes.join("; "))),
@@ -138,6 +157,7 @@ impl Routing {
         WeightStatus {
             generation: self.generation,
             weights: self.weights.clone(),
+            changed_by: self.changed_by.clone(),
         }
     }
 }
@@ -167,7 +187,21 @@ mod tests {
         WeightChange {
             weights: weights(pairs),
             expect: expect.map(weights),
+            by: None,
         }
+    }
+
+    #[test]
+    fn who_changed_the_weights_last_is_told() {
+        let first = Routing::new(&upstreams()).unwrap();
+        assert_eq!(first.status().changed_by, None);
+        let mut change = change(&[("source", 0), ("target", 1)], None);
+        change.by = Some("ann".to_owned());
+        let next = first.after(&upstreams(), &change).unwrap();
+        assert_eq!(next.status().changed_by.as_deref(), Some("ann"));
+        change.by = Some("a\nb".to_owned());
+        let refused = next.after(&upstreams(), &change).unwrap_err().to_string();
+        assert!(refused.contains("printable"), "{refused}");
     }
 
     #[test]

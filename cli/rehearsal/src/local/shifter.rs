@@ -85,6 +85,9 @@ impl LocalShifter {
     }
 }
 
+/// How this product calls itself where weights are written.
+const WRITER: &str = "cutover";
+
 fn weights(target: Weight) -> Value {
     json!({ "weights": { "source": target.rest(), "target": target.parts() } })
 }
@@ -125,12 +128,22 @@ impl Shifter for LocalShifter {
     async fn set(&self, weight: Weight) -> Result<(), PortError> {
         let doing = || format!("set the target's weight to {weight} at the edge");
         let admin = self.edge_admin()?;
-        let body = weights(weight).to_string();
+        let mut body = weights(weight);
+        body["by"] = WRITER.into();
+        let body = body.to_string();
         match client::call(admin, Method::PUT, "/weights", body).await {
             Ok((StatusCode::OK, _)) => self.inject(weight).await,
             Ok((status, body)) => Err(PortError::new(doing(), format!("{status}: {body}"))),
             Err(error) => Err(PortError::new(doing(), error)),
         }
+    }
+
+    async fn last_writer(&self) -> Option<String> {
+        let admin = self.edge_admin().ok()?;
+        let answer = client::call(admin, Method::GET, "/weights", String::new());
+        let (_, body) = answer.await.ok()?;
+        let answer: Value = serde_json::from_str(&body).ok()?;
+        Some(answer["changed_by"].as_str()?.to_owned())
     }
 
     async fn snapshot(&self) -> Result<Value, PortError> {
