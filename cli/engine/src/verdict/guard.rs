@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::absolute::AbsoluteTest;
+use super::assurance::{Assurance, Shown};
 use super::counts::Batch;
 use super::known_split::KnownSplitTest;
 use super::quantile::QuantileTest;
@@ -18,10 +19,11 @@ const STALE: u32 = 20;
 pub(super) struct Guard {
     pub(super) name: String,
     /// Index of the objective, and its name.
-    objective: usize,
+    pub(super) objective: usize,
     objective_name: String,
-    kind: GuardKind,
+    pub(super) kind: GuardKind,
     test: Test,
+    assurance: Assurance,
     threshold: f64,
     /// The evidence when it was last weighed, and how many batches ago that was.
     latest: Finding,
@@ -45,7 +47,7 @@ impl Guard {
         name: String,
         (objective, objective_name): (usize, &str),
         kind: GuardKind,
-        test: Test,
+        (test, assurance): (Test, Assurance),
         alpha: f64,
     ) -> Self {
         Guard {
@@ -54,6 +56,7 @@ impl Guard {
             objective_name: objective_name.to_owned(),
             kind,
             test,
+            assurance,
             threshold: (1.0 / alpha).ln(),
             latest: Finding::default(),
             age: 0,
@@ -69,6 +72,7 @@ impl Guard {
             Test::UnknownSplit(test) => test.open_start_point(),
             Test::Quantile(test) => test.begin_segment(),
         }
+        self.assurance.begin_segment(target_share);
         self.weigh();
     }
 
@@ -78,6 +82,7 @@ impl Guard {
     /// evidence. So it is weighed when it may have grown, which is when a breach is called, and
     /// otherwise now and then, so that what is read is at most [`STALE`] batches old.
     pub(super) fn observe(&mut self, batch: &Batch) -> Option<Breach> {
+        self.assurance.observe(batch, self.objective);
         self.age += 1;
         let may_have_grown = self.count(batch);
         if !may_have_grown && self.age < STALE {
@@ -123,13 +128,45 @@ impl Guard {
         }
     }
 
-    pub(super) fn report(&self) -> GuardReport {
-        let (requests, bad) = match &self.test {
+    /// What the target was shown to be; nothing while the evidence points the other way.
+    pub(super) fn shown(&self) -> Option<&Shown> {
+        (self.state() == GuardState::Quiet).then(|| self.assurance.shown())
+    }
+
+    /// Whether both test the same claim: a ratio is tested on each channel.
+    pub(super) fn claims_what(&self, other: &Guard) -> bool {
+        let relative = |guard: &Guard| matches!(guard.kind, GuardKind::VersusSource { .. });
+        self.objective == other.objective && relative(self) == relative(other)
+    }
+
+    /// The upper end of its interval.
+    pub(super) fn upper_bound(&self) -> f64 {
+        let interval = self.assurance.shown().interval;
+        interval.map_or(f64::INFINITY, |interval| interval.high)
+    }
+
+    /// What is missing to a proof: `errors at most 1 %: upper bound 2.3 % after 140 requests`.
+    pub(super) fn missing(&self) -> String {
+        let missing = match self.state() {
+            GuardState::Quiet => self.assurance.missing(self.totals().0),
+            GuardState::Near => "more than half way to a breach".to_owned(),
+            GuardState::Breach => "broken".to_owned(),
+        };
+        format!("{}: {missing}", self.name)
+    }
+
+    fn totals(&self) -> (u64, u64) {
+        match &self.test {
             Test::Absolute(test) => test.totals(),
             Test::KnownSplit(test) => test.totals(),
             Test::UnknownSplit(test) => test.totals(),
             Test::Quantile(test) => test.totals(),
-        };
+        }
+    }
+
+    /// What is reported, but for `proven`, which may hang on other guards.
+    pub(super) fn report(&self, proven: bool) -> GuardReport {
+        let (requests, bad) = self.totals();
         GuardReport {
             name: self.name.clone(),
             objective: self.objective,
@@ -142,6 +179,8 @@ impl Guard {
             first_bad_at: self.latest.first_bad_at,
             bad_edge: self.latest.bad.edge,
             bad_paired: self.latest.bad.paired,
+            interval: self.assurance.shown().interval,
+            proven,
         }
     }
 

@@ -3,8 +3,10 @@
 use cutover_scenarios::plan::{Bound, Objective, Signal};
 
 use super::absolute::AbsoluteTest;
+use super::assurance::Assurance;
 use super::counts::{Batch, Channel};
 use super::guard::{Guard, Test};
+use super::interval::Unit;
 use super::known_split::KnownSplitTest;
 use super::quantile::QuantileTest;
 use super::report::{Breach, GuardKind, GuardReport};
@@ -30,7 +32,7 @@ use crate::view::GuardState;
 /// stacks get the same mix of requests.
 #[derive(Debug, Clone)]
 pub struct Judge {
-    guards: Vec<Guard>,
+    pub(super) guards: Vec<Guard>,
     /// The source against the absolute bounds.
     source: Vec<SourceShadow>,
     threshold: f64,
@@ -73,19 +75,21 @@ impl Judge {
         for (index, objective) in objectives.iter().enumerate() {
             let whose = (index, objective.name.as_str());
             if let Some(bound) = objective.at_most {
-                let test = AbsoluteTest::new(tolerated_share(objective.signal, bound), alpha);
+                let share = tolerated_share(objective.signal, bound);
+                let test = AbsoluteTest::new(share, alpha);
                 source.push(SourceShadow::new(index, test.clone()));
                 let name = format!("{} at most {}", objective.name, bound_text(bound));
-                let test = Test::Absolute(test);
-                guards.push(Guard::new(name, whose, GuardKind::Absolute, test, alpha));
+                let assurance = Assurance::of_rate(share, unit_of(bound), alpha);
+                let tests = (Test::Absolute(test), assurance);
+                guards.push(Guard::new(name, whose, GuardKind::Absolute, tests, alpha));
             }
             if let Some(ratio) = objective.versus_source {
                 for (channel, place) in [(Channel::Edge, "edge"), (Channel::Paired, "paired")] {
-                    let test =
+                    let tests =
                         versus_source(objective.signal, channel, ratio, settings.edge, alpha);
                     let name = format!("{} at most {ratio}x source ({place})", objective.name);
                     let kind = GuardKind::VersusSource { channel };
-                    guards.push(Guard::new(name, whose, kind, test, alpha));
+                    guards.push(Guard::new(name, whose, kind, tests, alpha));
                 }
             }
         }
@@ -126,7 +130,9 @@ impl Judge {
 
     /// All guards as they stand, in the order of the plan's objectives.
     pub fn guards(&self) -> impl Iterator<Item = GuardReport> + '_ {
-        self.guards.iter().map(Guard::report)
+        self.guards
+            .iter()
+            .map(|guard| guard.report(self.is_proven(guard)))
     }
 
     /// The first guard that is more than half way to a breach, by name.
@@ -168,15 +174,31 @@ fn versus_source(
     ratio: f64,
     edge: SplitKnowledge,
     alpha: f64,
-) -> Test {
+) -> (Test, Assurance) {
     match (signal, channel, edge) {
         (Signal::Latency { quantile }, ..) => {
-            Test::Quantile(Box::new(QuantileTest::new(channel, quantile, ratio, alpha)))
+            let test = QuantileTest::new(channel, quantile, ratio, alpha);
+            let assurance = Assurance::of_quantile(channel, quantile, ratio, alpha);
+            (Test::Quantile(Box::new(test)), assurance)
         }
         (Signal::Errors, Channel::Edge, SplitKnowledge::Known) => {
-            Test::KnownSplit(Box::new(KnownSplitTest::new(ratio)))
+            let test = KnownSplitTest::new(ratio);
+            let assurance = Assurance::of_known_ratio(ratio, alpha);
+            (Test::KnownSplit(Box::new(test)), assurance)
         }
-        (Signal::Errors, ..) => Test::UnknownSplit(Box::new(UnknownSplitTest::new(channel, ratio))),
+        (Signal::Errors, ..) => {
+            let test = UnknownSplitTest::new(channel, ratio);
+            let assurance = Assurance::of_unknown_ratio(channel, ratio, alpha);
+            (Test::UnknownSplit(Box::new(test)), assurance)
+        }
+    }
+}
+
+/// What is estimated beside a bound.
+fn unit_of(bound: Bound) -> Unit {
+    match bound {
+        Bound::Rate(_) => Unit::ErrorRate,
+        Bound::Latency(bound) => Unit::SlowerThan(bound),
     }
 }
 

@@ -102,6 +102,11 @@ fn middle_of(bucket: usize) -> Duration {
     FIRST.mul_f64(((float(bucket as u64) - 0.5) / PER_DOUBLING).exp2())
 }
 
+/// The upper edge of one bucket divided by that of another.
+pub(super) fn ratio_of_edges(bucket: usize, of: usize) -> f64 {
+    ((float(bucket as u64) - float(of as u64)) / PER_DOUBLING).exp2()
+}
+
 /// By how many buckets a latency moves when it is multiplied by `factor`, at least 1; rounded up.
 pub(super) fn shift_of(factor: f64) -> usize {
     // Without the small allowance 2.0 might become 17 buckets by rounding.

@@ -34,6 +34,8 @@
 //! | `known_split` | errors of the target against the source's |
 //! | `unknown_split` | the same where nobody knows how requests are split |
 //! | `quantile` | a latency quantile of the target against the source's |
+//! | `rate_bounds`, `known_ratio`, `unknown_ratio`, `quantile_ratio` | confidence sequences of the same four |
+//! | `interval`, `assurance`, `proof` | how they are said; what they prove; what is missing |
 //! | `shadow` | the source against the same bounds: would going back help? |
 //! | `eprocess` | the bet itself |
 //! | `start_points` | regressions may begin at any moment |
@@ -45,15 +47,21 @@
 //! Pure: no clock, no I/O, no randomness. Journals replay to the same verdict.
 
 mod absolute;
+mod assurance;
 mod burst;
 mod capital;
 mod counts;
 mod eprocess;
 mod guard;
+mod interval;
 mod judge;
+mod known_ratio;
 mod known_split;
 mod latency;
+mod proof;
 mod quantile;
+mod quantile_ratio;
+mod rate_bounds;
 mod report;
 mod settings;
 mod shadow;
@@ -61,9 +69,11 @@ mod shadow;
 mod simulations;
 mod special;
 mod start_points;
+mod unknown_ratio;
 mod unknown_split;
 
 pub use counts::{ArmCounts, Batch, Channel};
+pub use interval::{Interval, Unit};
 pub use judge::Judge;
 pub use latency::LatencyCounts;
 pub use report::{Breach, GuardKind, GuardReport};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::counts::Channel;
+use super::interval::Interval;
 use crate::view::GuardState;
 
 /// What a guard holds the target against.
@@ -43,6 +44,11 @@ pub struct GuardReport {
     pub bad_edge: u64,
     /// Bad target requests among the paired ones since that start point.
     pub bad_paired: u64,
+    /// What the guard watches, with bounds at the guard's α; `None` before there is anything to
+    /// bound. Through the edge, latencies are those of the current segment; all else is of the run.
+    pub interval: Option<Interval>,
+    /// The target was shown to be no worse than the bound: see [`Judge::proven`](super::Judge::proven).
+    pub proven: bool,
 }
 
 /// An objective is broken: the first guard that reached its threshold, as it stood then.

@@ -3,6 +3,7 @@
 //! Simulations are as the demo is: 250 requests a second through the edge and 40 pairs, in intervals
 //! of 100 ms. Where a claim is about chance it is tried on many seeds, so that luck proves nothing.
 
+mod assurance;
 mod world;
 
 use std::time::Duration;

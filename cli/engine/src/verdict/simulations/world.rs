@@ -30,7 +30,7 @@ impl Random {
     }
 
     /// Log-normal around `median` with σ = 0.3 (the sum of twelve uniforms is nearly normal).
-    pub(super) fn latency(&mut self, median: Duration) -> Duration {
+    pub(in crate::verdict) fn latency(&mut self, median: Duration) -> Duration {
         let normal: f64 = (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0;
         median.mul_f64((0.3 * normal).exp())
     }
