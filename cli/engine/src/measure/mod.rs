@@ -19,6 +19,8 @@ use crate::fact::{BreachFact, StepObservation};
 use crate::verdict::{ArmCounts, Batch, Channel, GuardKind, Judge};
 use crate::view::GuardView;
 
+#[cfg(test)]
+mod tests;
 pub mod traffic;
 
 use traffic::Traffic;
@@ -166,6 +168,9 @@ impl Measure {
                 self.seen.requests += source + target;
                 self.seen.target_requests += target;
                 self.seen.failed += both + sample.unattributed;
+                if self.mark != NO_MARK {
+                    self.judge.observe_share(source + target, target);
+                }
             }
         }
         let fresh = sample.mark >= self.fresh_from
@@ -201,6 +206,12 @@ impl Measure {
                 .map(|last| now.saturating_sub(last).as_secs_f64()),
             ..Assessment::default()
         }
+    }
+
+    /// The judge: what it found, what is proven, and whether requests go where they should.
+    #[must_use]
+    pub fn judge(&self) -> &Judge {
+        &self.judge
     }
 
     /// What was measured since the last segment began.

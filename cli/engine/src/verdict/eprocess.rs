@@ -84,6 +84,12 @@ impl BetaBinomial {
         }
     }
 
+    /// The same bet without the cut, on rates to both sides: `ln E` that the rate is not `p0`.
+    pub(super) fn log_e_of_both_sides(&self, k: u64, n: u64) -> f64 {
+        let (k, n) = (float(k.min(n)), float(n));
+        self.likelihood_ratio(k, n, ln_beta(self.a + k, self.b + n - k))
+    }
+
     /// The mixture over all rates on both sides of `p0`, in logarithms.
     fn likelihood_ratio(&self, k: f64, n: f64, ln_posterior: f64) -> f64 {
         ln_posterior - self.ln_prior - k * self.ln_p0 - (n - k) * self.ln_q0
@@ -109,16 +115,25 @@ mod tests {
         );
     }
 
-    fn both_sides(bet: &BetaBinomial, k: f64, n: f64) -> f64 {
-        bet.likelihood_ratio(k, n, ln_beta(bet.a + k, bet.b + n - k))
-    }
-
     #[test]
     fn the_mixture_agrees_with_the_published_values() {
         let bet = BetaBinomial::new(0.1, 100.0);
-        close(both_sides(&bet, 10.0, 100.0), -0.350_784_129_414);
-        close(both_sides(&bet, 20.0, 100.0), 1.920_724_002_170);
-        close(both_sides(&bet, 30.0, 100.0), 8.240_110_155_925);
+        close(bet.log_e_of_both_sides(10, 100), -0.350_784_129_414);
+        close(bet.log_e_of_both_sides(20, 100), 1.920_724_002_170);
+        close(bet.log_e_of_both_sides(30, 100), 8.240_110_155_925);
+    }
+
+    #[test]
+    fn the_mixture_agrees_with_the_example_of_savvi() {
+        // `assuncaolfi/savvi`, inhomogeneous Poisson processes: shares (.8, .2), κ = 100. It stops
+        // at n = 210 with p = 0.045579631759; 62 of the 210 are the second arm's.
+        let log_e = BetaBinomial::new(0.2, 100.0).log_e_of_both_sides(62, 210);
+        assert!(
+            ((-log_e).exp() - 0.045_579_631_759).abs() < 1e-12,
+            "{log_e}"
+        );
+        let before = BetaBinomial::new(0.2, 100.0).log_e_of_both_sides(61, 209);
+        assert!((-before).exp() > 0.05, "α = .05 was not reached before");
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl Guard {
         let (requests, bad) = self.totals();
         GuardReport {
             name: self.name.clone(),
-            objective: self.objective,
+            objective: Some(self.objective),
             kind: self.kind,
             log_e: self.latest.log_e,
             threshold: self.threshold,

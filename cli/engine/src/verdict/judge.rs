@@ -12,6 +12,7 @@ use super::quantile::QuantileTest;
 use super::report::{Breach, GuardKind, GuardReport};
 use super::settings::{JudgeSettings, SplitKnowledge};
 use super::shadow::SourceShadow;
+use super::share::{ShareMismatch, ShareTest};
 use super::unknown_split::UnknownSplitTest;
 use crate::view::GuardState;
 
@@ -35,6 +36,8 @@ pub struct Judge {
     pub(super) guards: Vec<Guard>,
     /// The source against the absolute bounds.
     source: Vec<SourceShadow>,
+    /// Only where the split is known.
+    share: Option<ShareTest>,
     threshold: f64,
     breach: Option<Breach>,
 }
@@ -68,7 +71,8 @@ impl Judge {
                 u32::from(objective.at_most.is_some())
                     + 2 * u32::from(objective.versus_source.is_some())
             })
-            .sum();
+            .sum::<u32>()
+            + u32::from(settings.edge == SplitKnowledge::Known);
         let alpha = settings.alpha_here() / f64::from(count.max(1));
         let mut guards = Vec::new();
         let mut source = Vec::new();
@@ -96,6 +100,7 @@ impl Judge {
         let mut judge = Judge {
             guards,
             source,
+            share: (settings.edge == SplitKnowledge::Known).then(|| ShareTest::new(alpha)),
             threshold: (1.0 / alpha).ln(),
             breach: None,
         };
@@ -113,6 +118,26 @@ impl Judge {
         for shadow in &mut self.source {
             shadow.open_start_point();
         }
+        if let Some(share) = &mut self.share {
+            share.begin_segment(target_share);
+        }
+    }
+
+    /// Counts requests through the edge that a stack answered, and those of them that the target did.
+    /// They must have been sent in the current segment; [`observe`](Judge::observe) does not ask for
+    /// that, and so does not count them here.
+    pub fn observe_share(&mut self, requests: u64, to_target: u64) {
+        if let Some(share) = &mut self.share {
+            share.observe(requests, to_target);
+        }
+    }
+
+    /// The target's share of the requests of this segment is not what was applied, so nothing that is
+    /// measured means what it seems to. It says nothing against the target; a run should hold.
+    /// Always `None` with [`SplitKnowledge::Unknown`].
+    #[must_use]
+    pub fn share_mismatch(&self) -> Option<ShareMismatch> {
+        self.share.as_ref().and_then(ShareTest::mismatch)
     }
 
     /// Counts a batch and calls a breach if a guard reaches its threshold with it.
@@ -128,14 +153,15 @@ impl Judge {
         }
     }
 
-    /// All guards as they stand, in the order of the plan's objectives.
+    /// All guards as they stand, in the order of the plan's objectives; the share of requests last.
     pub fn guards(&self) -> impl Iterator<Item = GuardReport> + '_ {
         self.guards
             .iter()
             .map(|guard| guard.report(self.is_proven(guard)))
+            .chain(self.share.as_ref().map(ShareTest::report))
     }
 
-    /// The first guard that is more than half way to a breach, by name.
+    /// The first guard of an objective that is more than half way to a breach, by name.
     #[must_use]
     pub fn near(&self) -> Option<&str> {
         self.guards

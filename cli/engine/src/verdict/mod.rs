@@ -22,7 +22,7 @@
 //! *ever* owning `1/α` is at most `α`, so one may look after every request, unlike a threshold on a
 //! window or a classical test, whose false alarms add up with each look.
 //!
-//! With six guards and α = 1 % the threshold is `ln 600 = 6.4`: six hundred times the stake.
+//! With seven guards and α = 1 % the threshold is `ln 700 = 6.6`: seven hundred times the stake.
 //!
 //! # Map
 //!
@@ -36,6 +36,7 @@
 //! | `quantile` | a latency quantile of the target against the source's |
 //! | `rate_bounds`, `known_ratio`, `unknown_ratio`, `quantile_ratio` | confidence sequences of the same four |
 //! | `interval`, `assurance`, `proof` | how they are said; what they prove; what is missing |
+//! | `share` | do requests go where the weight says? |
 //! | `shadow` | the source against the same bounds: would going back help? |
 //! | `eprocess` | the bet itself |
 //! | `start_points` | regressions may begin at any moment |
@@ -65,6 +66,7 @@ mod rate_bounds;
 mod report;
 mod settings;
 mod shadow;
+mod share;
 #[cfg(test)]
 mod simulations;
 mod special;
@@ -78,3 +80,4 @@ pub use judge::Judge;
 pub use latency::LatencyCounts;
 pub use report::{Breach, GuardKind, GuardReport};
 pub use settings::{JudgeSettings, SplitKnowledge};
+pub use share::ShareMismatch;

@@ -16,6 +16,9 @@ pub enum GuardKind {
         /// Where both stacks are compared.
         channel: Channel,
     },
+    /// The applied weight: do requests go where they should? Reaching the threshold is no breach of
+    /// an objective, but a reason to hold: see [`Judge::share_mismatch`](super::Judge::share_mismatch).
+    ShareMismatch,
 }
 
 /// One watched hypothesis and the evidence against it.
@@ -23,17 +26,18 @@ pub enum GuardKind {
 pub struct GuardReport {
     /// `errors at most 1 %`, `p99 at most 3x source (edge)`.
     pub name: String,
-    /// Index of the objective in the plan.
-    pub objective: usize,
+    /// Index of the objective in the plan; `None` for [`GuardKind::ShareMismatch`].
+    pub objective: Option<usize>,
     /// What the target is held against.
     pub kind: GuardKind,
     /// Natural logarithm of the e-value: evidence that the objective is broken.
     pub log_e: f64,
     /// A breach is called when `log_e` reaches this: `ln(1/α_i)`.
     pub threshold: f64,
-    /// Target requests that this guard has looked at.
+    /// Target requests that this guard has looked at; for [`GuardKind::ShareMismatch`] those of both
+    /// stacks in the current segment.
     pub requests: u64,
-    /// Of those, bad; bursts are counted in full here.
+    /// Of those, bad; bursts are counted in full here. For [`GuardKind::ShareMismatch`] the target's.
     pub bad: u64,
     /// What the evidence says; a breach stays a breach.
     pub state: GuardState,

@@ -122,7 +122,7 @@ fn a_few_failures_of_a_clean_service_do_not_hold_it_for_ever() {
         let is_ratio = |kind| matches!(kind, GuardKind::VersusSource { .. });
         let guards = judge
             .guards()
-            .filter(|guard| is_ratio(guard.kind) && guard.objective == 0);
+            .filter(|guard| is_ratio(guard.kind) && guard.objective == Some(0));
         guards.map(|guard| guard.proven).collect()
     };
     assert_eq!(
@@ -146,12 +146,12 @@ fn every_guard_reports_an_interval_that_holds_the_truth_all_the_time() {
             median: Duration::from_millis(15),
         },
     );
-    let truth = |unit| match unit {
+    let truth = |unit, share| match unit {
         Unit::ErrorRate => target.errors,
         Unit::SlowerThan(_) => target.slow,
         Unit::ErrorRatio => target.errors / source.errors,
         Unit::QuantileRatio(_) => 1.5,
-        Unit::TargetShare => unreachable!("asked of objectives only"),
+        Unit::TargetShare => share,
     };
     let (runs, mut missed) = (runs(6, 60), 0_u32);
     for seed in 0..runs {
@@ -167,7 +167,7 @@ fn every_guard_reports_an_interval_that_holds_the_truth_all_the_time() {
                         continue;
                     };
                     // Latency is counted in buckets of 4.4 %.
-                    let truth = truth(interval.unit);
+                    let truth = truth(interval.unit, share);
                     inside &= interval.low <= 1.05 * truth && truth <= 1.05 * interval.high;
                 }
             }
@@ -177,8 +177,35 @@ fn every_guard_reports_an_interval_that_holds_the_truth_all_the_time() {
             .judge
             .guards()
             .filter(|guard| guard.interval.is_some());
-        assert_eq!(reported.count(), 6);
+        assert_eq!(reported.count(), 7);
     }
     // α is 1 % for all six together.
     assert!(f64::from(missed) <= most(runs, ALPHA), "{missed} of {runs}");
+}
+
+#[test]
+fn a_share_that_is_not_what_was_applied_is_a_mismatch_and_no_breach() {
+    let mut world = World::new(2);
+    world.shift(0.25);
+    world.run(20);
+    assert_eq!(world.judge.share_mismatch(), None);
+    // The rule says 5 %, a quarter of the requests goes to the target all the same.
+    world.judge.begin_segment(0.05);
+    world.run(10);
+    let mismatch = world.judge.share_mismatch().expect("a mismatch");
+    assert!((mismatch.observed - 0.25).abs() < 0.03, "{mismatch:?}");
+    assert_eq!((mismatch.expected, mismatch.requests), (0.05, 2_500));
+    assert_eq!((world.judge.breach(), world.judge.near()), (None, None));
+    let report = world.judge.guards().last().expect("guards");
+    assert_eq!(report.name, "share of requests on the target");
+    assert_eq!(
+        (report.kind, report.requests),
+        (GuardKind::ShareMismatch, 2_500)
+    );
+    world.shift(0.25);
+    assert_eq!(
+        world.judge.share_mismatch(),
+        None,
+        "a new weight, a new question"
+    );
 }

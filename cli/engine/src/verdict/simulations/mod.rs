@@ -409,10 +409,15 @@ fn guards_are_named_after_their_bounds_and_share_alpha() {
             "p99 at most 250ms",
             "p99 at most 3x source (edge)",
             "p99 at most 3x source (paired)",
+            "share of requests on the target",
         ]
     );
     for guard in judge.guards() {
-        assert!((guard.threshold - 600.0_f64.ln()).abs() < 1e-12);
+        let segments = match guard.kind {
+            GuardKind::ShareMismatch => 2.0,
+            _ => 1.0,
+        };
+        assert!((guard.threshold - (segments * 700.0_f64).ln()).abs() < 1e-12);
         assert!(guard.log_e.abs() < 1e-12 && guard.state == GuardState::Quiet);
     }
 }

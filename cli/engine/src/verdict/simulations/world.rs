@@ -134,6 +134,9 @@ impl World {
             answer(&mut self.random, stack, self.now, arm);
         }
         self.judge.observe(&edge);
+        let to_target = edge.target.requests;
+        self.judge
+            .observe_share(edge.source.requests + to_target, to_target);
         let mut paired = Batch {
             channel: Channel::Paired,
             at: self.now,

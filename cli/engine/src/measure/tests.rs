@@ -1,0 +1,56 @@
+use cutover_scenarios::plan::{Bound, Signal};
+
+use super::*;
+
+const MARK: u32 = 3;
+
+fn measure() -> Measure {
+    let errors = Objective {
+        name: "errors".to_owned(),
+        signal: Signal::Errors,
+        at_most: Some(Bound::Rate(0.01)),
+        versus_source: None,
+    };
+    let mut measure = Measure::new(&[errors], 0.01);
+    measure.begin_segment(MARK, Weight::FULL);
+    measure
+}
+
+/// Good answers through the edge to requests that were sent with this mark.
+fn answered(mark: u32, by_source: u64, by_target: u64) -> Sample {
+    let arm = |requests| ArmCounts {
+        requests,
+        ..ArmCounts::default()
+    };
+    Sample {
+        mark,
+        batch: Batch {
+            source: arm(by_source),
+            target: arm(by_target),
+            ..Batch::default()
+        },
+        source_failed: 0,
+        target_failed: 0,
+        unattributed: 0,
+    }
+}
+
+#[test]
+fn only_requests_of_the_current_weight_are_held_against_it() {
+    let mut measure = measure();
+    measure.take(answered(MARK, 0, 100));
+    // Sent at the weight before, and while the weight was being written.
+    measure.take(answered(MARK - 1, 500, 0));
+    measure.take(answered(NO_MARK, 500, 0));
+    assert_eq!(measure.judge().share_mismatch(), None);
+    measure.take(answered(MARK, 100, 100));
+    let mismatch = measure.judge().share_mismatch().expect("a mismatch");
+    assert_eq!(mismatch.requests, 300);
+}
+
+#[test]
+fn before_the_first_weight_no_share_is_expected() {
+    let mut measure = Measure::new(&[], 0.01);
+    measure.take(answered(NO_MARK, 0, 1_000));
+    assert_eq!(measure.judge().share_mismatch(), None);
+}
