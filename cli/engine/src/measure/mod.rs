@@ -61,6 +61,8 @@ pub struct Measure {
     judge: Judge,
     objectives: Vec<Objective>,
     alpha: f64,
+    /// How many judges the run has had, with this one.
+    nth: u32,
     weight: Weight,
     mark: u32,
     /// Evidence counts from this mark on.
@@ -89,13 +91,16 @@ struct BadMoment {
 }
 
 impl Measure {
-    /// Nothing measured yet.
+    /// Nothing measured yet. `alpha` is the plan's, for the whole run; `nth` counts from 1 how often the
+    /// run's evidence has begun anew: once, and once more for each resume and each
+    /// [`forget_evidence`](Measure::forget_evidence) before.
     #[must_use]
-    pub fn new(objectives: &[Objective], alpha: f64) -> Self {
+    pub fn new(objectives: &[Objective], alpha: f64, nth: u32) -> Self {
         Measure {
-            judge: Judge::new(objectives, alpha),
+            judge: Judge::nth(objectives, alpha, nth),
             objectives: objectives.to_vec(),
             alpha,
+            nth,
             weight: Weight::ZERO,
             mark: NO_MARK,
             fresh_from: NO_MARK,
@@ -132,10 +137,12 @@ impl Measure {
         self.begin_segment(mark, weight);
     }
 
-    /// Evidence is gathered anew: what there was had a cause that both stacks share.
+    /// Evidence is gathered anew, at the price of a smaller share of α: what there was had a cause that
+    /// both stacks share.
     pub fn forget_evidence(&mut self) {
         self.gathering = [None, None];
-        self.judge = Judge::new(&self.objectives, self.alpha);
+        self.nth = self.nth.saturating_add(1);
+        self.judge = Judge::nth(&self.objectives, self.alpha, self.nth);
         self.judge.begin_segment(self.weight.fraction());
     }
 

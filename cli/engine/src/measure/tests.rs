@@ -11,7 +11,7 @@ fn measure() -> Measure {
         at_most: Some(Bound::Rate(0.01)),
         versus_source: None,
     };
-    let mut measure = Measure::new(&[errors], 0.01);
+    let mut measure = Measure::new(&[errors], 0.01, 1);
     measure.begin_segment(MARK, Weight::FULL);
     measure
 }
@@ -50,7 +50,17 @@ fn only_requests_of_the_current_weight_are_held_against_it() {
 
 #[test]
 fn before_the_first_weight_no_share_is_expected() {
-    let mut measure = Measure::new(&[], 0.01);
+    let mut measure = Measure::new(&[], 0.01, 1);
     measure.take(answered(NO_MARK, 0, 1_000));
     assert_eq!(measure.judge().share_mismatch(), None);
+}
+
+#[test]
+fn evidence_that_begins_anew_spends_less_of_alpha() {
+    let mut measure = measure();
+    let first = measure.judge().alpha_statement();
+    assert!(first.contains(": 0.5 % for this driver"), "{first}");
+    measure.forget_evidence();
+    let second = measure.judge().alpha_statement();
+    assert!(second.contains(": 0.17 % for this driver"), "{second}");
 }

@@ -221,7 +221,7 @@ impl Runner {
         attended: bool,
     ) -> Self {
         Runner {
-            measure: Measure::new(&state.plan.objectives, state.plan.alpha),
+            measure: Measure::new(&state.plan.objectives, state.plan.alpha, 1),
             machine: Machine::new(state, attended),
             journal,
             clock,

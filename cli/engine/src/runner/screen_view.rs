@@ -30,7 +30,7 @@ impl Log {
 pub fn first_view(state: &State) -> RunView {
     let plan = &state.plan;
     let machine = Machine::new(state.clone(), true);
-    let measure = Measure::new(&plan.objectives, plan.alpha);
+    let measure = Measure::new(&plan.objectives, plan.alpha, 1);
     view(&machine, Duration::ZERO, &measure, None, &Log::default())
 }
 

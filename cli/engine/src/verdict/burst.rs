@@ -15,12 +15,12 @@ use std::time::Duration;
 ///
 /// Three, so that one window alone, even with nothing but bad requests in it, does not reach a
 /// threshold of the usual size, and two windows do.
-const BURST_CAP: f64 = 3.0;
+pub(super) const BURST_CAP: f64 = 3.0;
 
 /// What ends within this long may have one cause. A little less than the 100 ms between two
 /// reports of one thread, so that jitter does not merge two intervals; long enough to merge the
 /// reports of both channels and of all threads.
-const BURST_WINDOW: Duration = Duration::from_millis(80);
+pub(super) const BURST_WINDOW: Duration = Duration::from_millis(80);
 
 /// How many bad requests count in a window in which `expected` are to be expected at the bound.
 ///

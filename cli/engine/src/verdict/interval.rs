@@ -96,7 +96,7 @@ impl fmt::Display for Interval {
 }
 
 /// Two significant digits, and no trailing zeros after the point: `0.7`, `1.1`, `23`, `140`.
-fn two_digits(value: f64) -> String {
+pub(super) fn two_digits(value: f64) -> String {
     if value <= 0.0 {
         return "0".to_owned();
     }

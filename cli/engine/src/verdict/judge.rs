@@ -38,6 +38,7 @@ pub struct Judge {
     source: Vec<SourceShadow>,
     /// Only where the split is known.
     share: Option<ShareTest>,
+    pub(super) settings: JudgeSettings,
     threshold: f64,
     breach: Option<Breach>,
 }
@@ -101,6 +102,7 @@ impl Judge {
             guards,
             source,
             share: (settings.edge == SplitKnowledge::Known).then(|| ShareTest::new(alpha)),
+            settings,
             threshold: (1.0 / alpha).ln(),
             breach: None,
         };

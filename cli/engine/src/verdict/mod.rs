@@ -39,6 +39,7 @@
 //! | `share` | do requests go where the weight says? |
 //! | `shadow` | the source against the same bounds: would going back help? |
 //! | `eprocess` | the bet itself |
+//! | `statements` | what is promised and assumed, in sentences |
 //! | `start_points` | regressions may begin at any moment |
 //! | `capital` | bettors who divide a stake |
 //! | `burst` | one cause is not forty failures |
@@ -71,6 +72,7 @@ mod share;
 mod simulations;
 mod special;
 mod start_points;
+mod statements;
 mod unknown_ratio;
 mod unknown_split;
 
