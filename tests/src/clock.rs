@@ -5,6 +5,7 @@
     reason = "these tests watch other processes, whose time cannot be paused"
 )]
 
+use std::ops::ControlFlow;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,13 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result
             "waited {limit:?} for {what}; last seen: {last_seen}"
         );
         thread::sleep(POLL);
+    }
+}
+
+/// Does something again and again, with a pause after each time, until it breaks off.
+pub fn repeat(pause: Duration, mut work: impl FnMut() -> ControlFlow<()>) {
+    while work().is_continue() {
+        thread::sleep(pause);
     }
 }
 

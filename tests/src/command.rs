@@ -85,8 +85,13 @@ impl Running {
                 Err(error) => Err(error.to_string()),
             }
         });
+        self.finished(status)
+    }
+
+    /// What is left of it, once someone has waited for its end.
+    pub(crate) fn finished(&self, status: ExitStatus) -> Finished {
         Finished {
-            told_as,
+            told_as: self.told_as.clone(),
             status,
             stdout: self.stdout(),
             stderr: self.stderr(),

@@ -9,13 +9,16 @@ use serde_json::Value;
 use crate::clock::wait_for;
 use crate::workspace::Workspace;
 
+/// Its name in the folder of a run.
+pub const FILE: &str = "journal.jsonl";
+
 /// The records of the latest run, oldest first; a last line that is still being written is left
 /// out.
 ///
 /// # Errors
 /// There is no run, or a line is no record.
 pub fn records(workspace: &Workspace) -> Result<Vec<Value>, String> {
-    let file = workspace.latest_run()?.join("journal.jsonl");
+    let file = workspace.latest_run()?.join(FILE);
     let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
     let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
     whole
@@ -71,4 +74,21 @@ pub fn weights_set(records: &[Value]) -> Vec<f64> {
         .filter_map(|record| record["effect"]["set_weight"]["weight"].as_f64())
         .map(|weight| weight / 100.0)
         .collect()
+}
+
+/// Cuts the last record of the latest run in the middle, as a crash of the machine can.
+///
+/// # Errors
+/// There is no run, or no record.
+pub fn tear_last_record(workspace: &Workspace) -> Result<(), String> {
+    let file = workspace.latest_run()?.join(FILE);
+    let told = |error: std::io::Error| format!("{}: {error}", file.display());
+    let bytes = fs::read(&file).map_err(told)?;
+    let line = bytes
+        .strip_suffix(b"\n")
+        .ok_or("no whole record")?
+        .rsplit(|&byte| byte == b'\n')
+        .next()
+        .map_or(0, <[u8]>::len);
+    fs::write(&file, &bytes[..bytes.len() - 1 - line / 2]).map_err(told)
 }

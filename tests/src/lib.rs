@@ -11,6 +11,9 @@
 //! | [`journal`] | what a run wrote down about itself |
 //! | [`plan`] | short plans made from the bundled one |
 //! | [`terminal`] | a real terminal (tmux) that a test types into and reads from |
+//! | [`tracer`] | kills a driver at an exact place in its journal |
+//! | [`witness`] | sees a run as its users do: answers, and the weights at the edge |
+//! | [`kill_series`] | a run that is killed at each moment of its journal, and what must hold then |
 //! | [`peers`] | nginx as an origin, the bundled proxy before it |
 //! | [`skip`] | tests that this machine cannot run |
 //!
@@ -23,9 +26,12 @@ pub mod clock;
 pub mod command;
 pub mod http;
 pub mod journal;
+pub mod kill_series;
 pub mod peers;
 pub mod plan;
 pub mod processes;
 pub mod skip;
 pub mod terminal;
+pub mod tracer;
+pub mod witness;
 pub mod workspace;

@@ -117,14 +117,19 @@ impl Workspace {
     ///
     /// # Panics
     /// When it cannot be started.
-    pub fn spawn(&self, mut command: Command) -> Running {
+    pub fn spawn(&self, command: Command) -> Running {
+        self.spawn_fed(command, Stdio::null())
+    }
+
+    /// The same with a standard input.
+    pub(crate) fn spawn_fed(&self, mut command: Command, stdin: Stdio) -> Running {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let stdout = self.beside(&format!("{number}.stdout"));
         let stderr = self.beside(&format!("{number}.stderr"));
         let told_as = told_as(&command);
         let child = command
             .current_dir(&self.folder)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(File::create(&stdout).expect("a file for standard output"))
             .stderr(File::create(&stderr).expect("a file for standard error"))
             .spawn()

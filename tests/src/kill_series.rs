@@ -1,0 +1,318 @@
+//! A run that is killed at each moment of its journal, and what must hold then.
+//!
+//! The moments come from the journal of a run that nobody killed, so they follow the product. For
+//! each of them a run of its own is killed there, and then either resumed or taken back. Whoever
+//! looks at the edge meanwhile must see nothing but the plan: its weights, each once and in their
+//! order, and users who are served.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::journal;
+use crate::plan::write_quick;
+use crate::processes::{assert_none_left, assert_serves, edge_weight};
+use crate::tracer::{Moment, Traced, run_and_kill};
+use crate::witness::{Seen, Target, watched};
+use crate::workspace::{SHORT, Workspace};
+
+/// A run ends within this, also on a busy machine.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Runs at a time; more would measure the machine instead of the product.
+const AT_A_TIME: usize = 3;
+
+const MIGRATE: [&str; 5] = ["migrate", "plan.yaml", "--yes", "--output", "json"];
+
+/// A plan that is killed at each moment of its journal.
+#[derive(Debug, Clone, Copy)]
+pub struct Series<'a> {
+    /// For messages.
+    pub name: &'a str,
+    /// The plan's steps, as they stand in its file.
+    pub steps: &'a str,
+    /// Their weights in percent.
+    pub weights: &'a [f64],
+    /// What becomes of the target once it gets traffic.
+    pub target: Target,
+}
+
+/// The moments of a run at which it is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moments {
+    /// After each record, and between each effect and the record of it.
+    Distinct,
+    /// Also before all other records, and while each record goes to disk.
+    All,
+}
+
+/// What a person does after the kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Lets the run go on.
+    Resume,
+    /// Takes it back.
+    Rollback,
+}
+
+impl Series<'_> {
+    /// Kills, resumes and takes back; a line about how much was tried.
+    ///
+    /// # Panics
+    /// When any run is not left as it must be; the message tells of all of them.
+    #[must_use]
+    pub fn run(&self, moments: Moments) -> String {
+        let clean = self.run_unharmed();
+        let moments = of(&clean, moments);
+        let mut tries: Vec<_> = moments
+            .iter()
+            .flat_map(|&moment| [(moment, Then::Resume), (moment, Then::Rollback)])
+            .collect();
+        let count = tries.len();
+        tries.reverse();
+        let tries = Mutex::new(tries);
+        let failures = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..AT_A_TIME {
+                scope.spawn(|| {
+                    while let Some((moment, then)) = tries.lock().expect("no panic").pop() {
+                        if let Err(failure) = self.survives(moment, then, &clean) {
+                            failures.lock().expect("no panic").push(failure);
+                        }
+                    }
+                });
+            }
+        });
+        let failures = failures.into_inner().expect("no panic");
+        assert!(
+            failures.is_empty(),
+            "{} of {count} runs:\n{}",
+            failures.len(),
+            failures.join("\n\n")
+        );
+        format!(
+            "kill series `{}`: {} kill points x 2 ways = {count} runs",
+            self.name,
+            moments.len()
+        )
+    }
+
+    fn workspace(&self) -> Workspace {
+        let workspace = Workspace::new();
+        let values = [
+            ("steps", self.steps),
+            ("qualify", "300ms"),
+            ("bake", "300ms"),
+            // Enough for a verdict, and little work beside the tracing.
+            ("rate", "100/s"),
+            ("paired", "20/s"),
+            // What a stopped or busy process adds says nothing of the target.
+            ("- p99", "{ at_most: 3s }"),
+        ];
+        write_quick(&workspace, &values);
+        workspace
+    }
+
+    /// The journal of a run that nobody kills.
+    fn run_unharmed(&self) -> Vec<Value> {
+        let workspace = self.workspace();
+        let run = || workspace.start(MIGRATE).wait(LIMIT);
+        let (finished, seen) = watched(&workspace, self.target, run);
+        let records = journal::records(&workspace).expect("a journal");
+        assert_eq!(
+            journal::outcome(&records),
+            Some(self.ends()),
+            "{finished}\n{seen:?}"
+        );
+        self.assert_as_planned(&seen, &records, self.ends());
+        records
+    }
+
+    /// How the run ends unless a person takes it back.
+    fn ends(&self) -> &'static str {
+        match self.target {
+            Target::Healthy => "done",
+            Target::Ill => "rolled_back",
+        }
+    }
+
+    fn survives(&self, moment: Moment, then: Then, clean: &[Value]) -> Result<(), String> {
+        catch_unwind(AssertUnwindSafe(|| self.kill_and_check(moment, then))).map_err(|panic| {
+            let told = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            format!(
+                "`{}` killed {moment} ({}), then {then:?}: {}",
+                self.name,
+                told_of(clean, moment),
+                told.unwrap_or("a panic without words")
+            )
+        })
+    }
+
+    fn kill_and_check(&self, moment: Moment, then: Then) {
+        let workspace = self.workspace();
+        let (taken_up, seen) = watched(&workspace, self.target, || {
+            let traced = run_and_kill(&workspace, &MIGRATE, moment);
+            if let Traced::Ended(finished) = traced {
+                // An ill target is found out sooner or later, and the records differ with it.
+                assert_eq!(self.target, Target::Ill, "it was not killed: {finished}");
+                return None;
+            }
+            if let Moment::Unsynced(_) = moment {
+                journal::tear_last_record(&workspace).expect("a journal");
+            }
+            let killed = journal::records(&workspace).expect("a journal");
+            if killed.is_empty() {
+                assert_never_begun(&workspace);
+                return None;
+            }
+            Some((killed, self.take_up(&workspace, then)))
+        });
+        if let Some((killed, finished_as)) = taken_up {
+            let records = journal::records(&workspace).expect("a journal");
+            let ends = match (journal::outcome(&killed), then) {
+                (Some(outcome), _) => outcome,
+                (None, Then::Resume) => self.ends(),
+                (None, Then::Rollback) => "rolled_back",
+            };
+            assert_eq!(finished_as, ends, "{records:#?}");
+            assert_eq!(journal::outcome(&records), Some(ends), "{records:#?}");
+            self.assert_as_planned(&seen, &records, ends);
+            if then == Then::Rollback && journal::outcome(&killed).is_none() {
+                assert_back(&workspace, &seen);
+            }
+        }
+        workspace.cutover(["cleanup"]).expect_exit(0);
+        assert_none_left(&workspace);
+    }
+
+    /// Resumes or takes back, and yields the outcome that the command tells.
+    fn take_up(&self, workspace: &Workspace, then: Then) -> String {
+        let status = workspace
+            .cutover(["status", "--output", "json"])
+            .expect_exit(0);
+        assert_eq!(status.json()["driver"], Value::Null, "{status}");
+        let arguments: &[&str] = match then {
+            Then::Resume => &["resume", "--yes", "--output", "json"],
+            Then::Rollback => &["rollback", "--output", "json"],
+        };
+        let finished = workspace.start(arguments).wait(LIMIT);
+        let outcome = finished.json()["outcome"].as_str().map(ToOwned::to_owned);
+        let code = finished.status.code();
+        // A rollback that was asked for is a success, one that the run decides on is not.
+        let by_itself = then == Then::Resume && self.target == Target::Ill;
+        assert!(
+            code == Some(0) || by_itself && code == Some(3),
+            "{finished}"
+        );
+        outcome.unwrap_or_else(|| panic!("no outcome: {finished}"))
+    }
+
+    /// What users and the edge saw is what the plan says and the journal tells.
+    fn assert_as_planned(&self, seen: &Seen, records: &[Value], ends: &str) {
+        assert!(
+            seen.failed.is_empty(),
+            "users were not served: {:?}",
+            seen.failed
+        );
+        let mut percents: Vec<f64> = Vec::new();
+        for weights in &seen.weights {
+            let percent = weights
+                .percent()
+                .unwrap_or_else(|| panic!("all weights are zero: {:?}", seen.weights));
+            assert!(
+                percent == 0.0 || self.weights.contains(&percent),
+                "no step names {percent} %: {:?}",
+                seen.weights
+            );
+            // Writing what stands already has no effect.
+            if percents.last() != Some(&percent) {
+                percents.push(percent);
+            }
+        }
+        let intended = journal::weights_set(records);
+        for percent in percents.iter().filter(|&&percent| percent > 0.0) {
+            assert!(
+                intended.contains(percent),
+                "{percent} % stands in no intent: {intended:?}"
+            );
+        }
+        let mut forward = percents.clone();
+        if ends == "rolled_back" && forward.len() > 1 {
+            assert_eq!(
+                forward.pop(),
+                Some(0.0),
+                "the last weight of a run that went back: {percents:?}"
+            );
+        }
+        let planned: Vec<f64> = std::iter::once(0.0)
+            .chain(self.weights.iter().copied())
+            .take(if ends == "done" {
+                usize::MAX
+            } else {
+                forward.len()
+            })
+            .collect();
+        assert_eq!(forward, planned, "each step once and in order: {seen:?}");
+    }
+}
+
+/// The moments of a journal.
+fn of(clean: &[Value], moments: Moments) -> Vec<Moment> {
+    let mut all = Vec::new();
+    for (number, record) in clean.iter().enumerate() {
+        if moments == Moments::All || number == 0 || ends_an_effect(record) {
+            all.push(Moment::Before(number));
+        }
+        if moments == Moments::All {
+            all.push(Moment::Unsynced(number));
+        }
+        all.push(Moment::After(number));
+    }
+    all
+}
+
+/// Whether something was done between the record before this one and this one.
+fn ends_an_effect(record: &Value) -> bool {
+    let fact = record["fact"].as_str().unwrap_or_default();
+    (fact.starts_with("effect_") || fact.starts_with("undo")) && !fact.ends_with("_started")
+}
+
+/// The record that a moment is about, as the clean run has it.
+fn told_of(clean: &[Value], moment: Moment) -> String {
+    let (Moment::Before(record) | Moment::Unsynced(record) | Moment::After(record)) = moment;
+    clean
+        .get(record)
+        .map_or_else(String::new, |record| record["fact"].to_string())
+}
+
+/// A run that was killed before its first record: nothing was touched, and the next one begins.
+fn assert_never_begun(workspace: &Workspace) {
+    assert_none_left(workspace);
+    workspace
+        .cutover(["rollback"])
+        .expect_exit(1)
+        .expect_told(&["journal"]);
+    let next = workspace.start(MIGRATE);
+    journal::wait_for_record(
+        workspace,
+        "the next run's end of a phase",
+        SHORT,
+        |record| record["fact"] == "effect_succeeded",
+    );
+    next.signal(nix::sys::signal::Signal::SIGINT);
+    next.wait(SHORT);
+}
+
+/// After a rollback from outside the stacks serve on, if there ever were any.
+fn assert_back(workspace: &Workspace, seen: &Seen) {
+    if !seen.weights.is_empty() {
+        assert_eq!(edge_weight(workspace), Ok(0.0));
+        assert_serves(workspace);
+    }
+}
