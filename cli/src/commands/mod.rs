@@ -36,9 +36,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
 
 /// The runtime of the driver. Load and proxies have threads of their own; the driver waits.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Failure::error(format!("could not start the runtime: {error}")))
+        .map_err(|error| Failure::error(format!("could not start the runtime: {error}")))?;
+    let inside = runtime.enter();
+    crate::run::survive_full_files();
+    drop(inside);
+    Ok(runtime)
 }

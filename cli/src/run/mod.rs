@@ -34,6 +34,7 @@ use load::{GeneratedLoad, LatencyReport};
 
 pub(crate) use begin::{Driven, New, local_ports, person, start, take_lock, take_over};
 pub(crate) use load::ArmLatency;
+pub(crate) use signals::survive_full_files;
 
 /// Drives a run to its end, shows it, and ends the stacks unless the run was only rolled back
 /// from outside: then they go on serving, as real ones would.

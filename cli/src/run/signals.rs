@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cutover_engine::runner::{Asked, Control};
 use cutover_engine::view::Command;
+use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
@@ -15,6 +16,14 @@ use crate::console;
 /// Signals this close together are one: `timeout` and shells send theirs to the process and once
 /// more to its group.
 const ONE_SIGNAL: Duration = Duration::from_millis(300);
+
+/// A journal beyond the limit of file sizes (`ulimit -f`) is an error of the write, as a full disk
+/// is one: by default the system would kill the driver instead, and leave the traffic where it is.
+/// To be called inside a runtime.
+pub(crate) fn survive_full_files() {
+    // Once there is a handler the default is gone, whether or not anybody listens.
+    let _ = signal(SignalKind::from_raw(Signal::SIGXFSZ as i32));
+}
 
 /// The first SIGINT, SIGTERM or SIGQUIT rolls back and ends; the second stops at once. SIGHUP (the
 /// terminal went away) changes nothing: a run does not hang on its terminal.
