@@ -1,12 +1,13 @@
 # The groups: for each its place in the order, one line about it, and what it does.
 # shellcheck shell=bash
 
-GROUPS_IN_ORDER=(unit demo proxy)
+GROUPS_IN_ORDER=(unit demo crash proxy)
 
 describe_group() {
     case $1 in
         unit) echo "tests of every crate and its documentation, no process is started for long" ;;
         demo) echo "the release binary end to end: runs, faults, signals, kill -9, wrong plans, screen" ;;
+        crash) echo "a hostile world: killed at every record of the journal, clocks that jump, journals that fail" ;;
         proxy) echo "the bundled proxy between real peers: wrk and curl before it, nginx behind it" ;;
         *) return 1 ;;
     esac
@@ -29,6 +30,12 @@ group_unit() {
 group_demo() {
     need tmux=tmux || return
     end_to_end 'demo_*' --test-threads=3
+}
+
+# The kill series says how many kill points it had, so the output of what passed is shown.
+group_crash() {
+    need faketime=faketime prlimit=util-linux chattr=e2fsprogs || return
+    end_to_end 'crash_*' --test-threads=3 --show-output
 }
 
 # One at a time: wrk alone keeps the machine busy.

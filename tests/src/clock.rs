@@ -31,6 +31,11 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Result
     }
 }
 
+/// Lets time pass; only where that very time is what a test is about.
+pub fn let_pass(time: Duration) {
+    thread::sleep(time);
+}
+
 /// Does something again and again, with a pause after each time, until it breaks off.
 pub fn repeat(pause: Duration, mut work: impl FnMut() -> ControlFlow<()>) {
     while work().is_continue() {

@@ -14,6 +14,7 @@
 //! | [`tracer`] | kills a driver at an exact place in its journal |
 //! | [`witness`] | sees a run as its users do: answers, and the weights at the edge |
 //! | [`kill_series`] | a run that is killed at each moment of its journal, and what must hold then |
+//! | [`disk`] | disks that are full, files that nobody may write any more |
 //! | [`peers`] | nginx as an origin, the bundled proxy before it |
 //! | [`skip`] | tests that this machine cannot run |
 //!
@@ -24,6 +25,7 @@
 pub mod binary;
 pub mod clock;
 pub mod command;
+pub mod disk;
 pub mod http;
 pub mod journal;
 pub mod kill_series;

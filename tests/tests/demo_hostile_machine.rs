@@ -1,47 +1,15 @@
 //! A machine that does not play along: a clear error, and nothing is left running.
 
-use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
+use cutover_tests::disk::{Mounted, NO_MOUNT};
 use cutover_tests::plan::write_quick;
 use cutover_tests::processes::{assert_none_left, wait_for_weight};
 use cutover_tests::skip::skip;
 use cutover_tests::workspace::{SHORT, Workspace};
 
 const QUICK_RUN: Duration = Duration::from_secs(60);
-
-/// A small file system in memory; `None` where the machine lets nobody mount one.
-struct Mounted<'a>(&'a Path);
-
-impl<'a> Mounted<'a> {
-    fn new(path: &'a Path, options: &str) -> Option<Self> {
-        fs::create_dir_all(path).expect("a folder to mount on");
-        run(
-            "mount",
-            &["-t", "tmpfs", "-o", options, "tmpfs", path.to_str()?],
-        )
-        .then_some(Mounted(path))
-    }
-}
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        // Lazily: a file that is still open must not keep it for ever.
-        run("umount", &["--lazy", &self.0.display().to_string()]);
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) -> bool {
-    Command::new(program)
-        .args(arguments)
-        .output()
-        .is_ok_and(|output| output.status.success())
-}
-
-const NO_MOUNT: &str = "mounting a file system needs root with CAP_SYS_ADMIN";
 
 #[test]
 fn an_address_in_use_is_named_before_anything_starts() {
@@ -65,36 +33,14 @@ fn a_disk_that_is_full_from_the_start_is_named_and_nothing_is_left() {
     let workspace = Workspace::new();
     write_quick(&workspace, &[]);
     let path = workspace.folder().join(".cutover");
-    let Some(_disk) = Mounted::new(&path, "size=64k") else {
+    let Some(disk) = Mounted::new(&path, "size=64k") else {
         return skip("a disk that is full from the start", NO_MOUNT);
     };
-    let _ = fs::write(path.join("ballast"), vec![0; 1024 * 1024]);
+    disk.fill();
     let finished = workspace.cutover(["migrate", "plan.yaml", "--yes"]);
     finished
         .expect_exit(1)
         .expect_told(&[".cutover", "No space left on device"]);
-    assert_none_left(&workspace);
-}
-
-#[test]
-fn a_disk_that_fills_up_in_the_middle_rolls_back_and_leaves_nothing() {
-    let workspace = Workspace::new();
-    write_quick(&workspace, &[("steps", "[50% for 3s, 100% for 3s]")]);
-    let path = workspace.folder().join(".cutover");
-    let Some(_disk) = Mounted::new(&path, "size=1m") else {
-        return skip("a disk that fills up in the middle", NO_MOUNT);
-    };
-    let running = workspace.start(["migrate", "plan.yaml", "--yes", "--output", "json"]);
-    wait_for_weight(&workspace, 50.0, QUICK_RUN);
-    let _ = fs::write(path.join("ballast"), vec![0; 2 * 1024 * 1024]);
-    let finished = running.wait(QUICK_RUN);
-    assert_ne!(finished.status.code(), Some(0), "{finished}");
-    let report = finished.json();
-    let message = report["message"].as_str().unwrap_or_default();
-    for part in ["journal", "No space left on device"] {
-        assert!(message.contains(part), "no `{part}` in `{message}`");
-    }
-    assert_eq!(report["weight"]["applied"], 0.0, "{finished}");
     assert_none_left(&workspace);
 }
 
