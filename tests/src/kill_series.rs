@@ -20,7 +20,7 @@ use crate::witness::{Seen, Target, watched};
 use crate::workspace::{SHORT, Workspace};
 
 /// A run ends within this, also on a busy machine.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs at a time; more would measure the machine instead of the product.
 const AT_A_TIME: usize = 3;
@@ -75,12 +75,14 @@ impl Series<'_> {
         tries.reverse();
         let tries = Mutex::new(tries);
         let failures = Mutex::new(Vec::new());
+        let tally = Mutex::new(Tally::default());
         thread::scope(|scope| {
             for _ in 0..AT_A_TIME {
                 scope.spawn(|| {
                     while let Some((moment, then)) = tries.lock().expect("no panic").pop() {
-                        if let Err(failure) = self.survives(moment, then, &clean) {
-                            failures.lock().expect("no panic").push(failure);
+                        match self.survives(moment, then, &clean) {
+                            Ok(seen) => tally.lock().expect("no panic").add(&seen),
+                            Err(failure) => failures.lock().expect("no panic").push(failure),
                         }
                     }
                 });
@@ -93,8 +95,9 @@ impl Series<'_> {
             failures.len(),
             failures.join("\n\n")
         );
+        let tally = tally.into_inner().expect("no panic");
         format!(
-            "kill series `{}`: {} kill points x 2 ways = {count} runs",
+            "kill series `{}`: {} kill points x 2 ways = {count} runs; {tally}",
             self.name,
             moments.len()
         )
@@ -139,7 +142,7 @@ impl Series<'_> {
         }
     }
 
-    fn survives(&self, moment: Moment, then: Then, clean: &[Value]) -> Result<(), String> {
+    fn survives(&self, moment: Moment, then: Then, clean: &[Value]) -> Result<Seen, String> {
         catch_unwind(AssertUnwindSafe(|| self.kill_and_check(moment, then))).map_err(|panic| {
             let told = panic
                 .downcast_ref::<String>()
@@ -154,7 +157,7 @@ impl Series<'_> {
         })
     }
 
-    fn kill_and_check(&self, moment: Moment, then: Then) {
+    fn kill_and_check(&self, moment: Moment, then: Then) -> Seen {
         let workspace = self.workspace();
         let (taken_up, seen) = watched(&workspace, self.target, || {
             let traced = run_and_kill(&workspace, &MIGRATE, moment);
@@ -167,6 +170,7 @@ impl Series<'_> {
                 journal::tear_last_record(&workspace).expect("a journal");
             }
             let killed = journal::records(&workspace).expect("a journal");
+            assert_eq!(killed.len(), moment.records(), "{killed:#?}");
             if killed.is_empty() {
                 assert_never_begun(&workspace);
                 return None;
@@ -189,6 +193,7 @@ impl Series<'_> {
         }
         workspace.cutover(["cleanup"]).expect_exit(0);
         assert_none_left(&workspace);
+        seen
     }
 
     /// Resumes or takes back, and yields the outcome that the command tells.
@@ -259,6 +264,42 @@ impl Series<'_> {
             })
             .collect();
         assert_eq!(forward, planned, "each step once and in order: {seen:?}");
+    }
+}
+
+/// How closely the runs of a series were watched.
+#[derive(Debug, Default)]
+struct Tally {
+    served: u64,
+    changes: u64,
+    /// Changes that were over before the next look.
+    missed: u64,
+}
+
+impl Tally {
+    fn add(&mut self, seen: &Seen) {
+        self.served += seen.served;
+        for pair in seen.weights.windows(2) {
+            // An edge that was started anew counts from 1 again.
+            let changes = pair[1].generation.saturating_sub(pair[0].generation);
+            self.changes += changes;
+            self.missed += changes.saturating_sub(1);
+        }
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Tally {
+            served,
+            changes,
+            missed,
+        } = self;
+        write!(
+            f,
+            "{served} users served and none failed, {changes} changes of weights watched, \
+             {missed} of them missed"
+        )
     }
 }
 

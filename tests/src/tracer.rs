@@ -40,6 +40,17 @@ pub enum Moment {
     After(usize),
 }
 
+impl Moment {
+    /// How many records the journal has at that instant; one that only goes to disk is none yet.
+    #[must_use]
+    pub fn records(self) -> usize {
+        match self {
+            Moment::Before(record) | Moment::Unsynced(record) => record,
+            Moment::After(record) => record + 1,
+        }
+    }
+}
+
 impl std::fmt::Display for Moment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
