@@ -25,6 +25,9 @@ pub struct Assessment {
     pub source_down: Option<String>,
     /// The target takes no requests, by its own word, asked more than once.
     pub target_down: Option<String>,
+    /// The split of requests is not that of the applied weight: nothing measured means what it
+    /// seems to.
+    pub share_mismatch: Option<String>,
     /// What has still to be seen before the target is shown to be no worse than allowed.
     pub unproven: Vec<String>,
     /// Requests through the edge that nobody answered since somebody last did.
@@ -147,6 +150,9 @@ pub fn verdict(
         return Verdict::unclear(format!(
             "more data: the target has answered {answers} of {min_requests} requests {place}"
         ));
+    }
+    if let Some(mismatch) = &assessment.share_mismatch {
+        return Verdict::unclear(mismatch.clone());
     }
     if weight.is_some()
         && let Some(reason) = answers_missing(&assessment.seen, rate, full_rate_for)

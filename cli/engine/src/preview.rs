@@ -164,11 +164,15 @@ fn guards(plan: &Plan, shifter: &dyn Shifter) -> Vec<String> {
     let judge = Judge::new(&plan.objectives, plan.alpha);
     let mut lines: Vec<String> = judge.guards().map(|guard| guard.name).collect();
     lines.push(format!(
-        "all watched from the first request on; over the whole run a false rollback has a chance \
-         of at most {} %, split evenly over these {}",
-        plan.alpha * 100.0,
-        lines.len()
+        "all watched from the first request on; {}",
+        judge.alpha_statement()
     ));
+    lines.extend(
+        judge
+            .assumptions()
+            .into_iter()
+            .map(|assumption| format!("assumed: {assumption}")),
+    );
     lines.push(match plan.on_breach {
         OnBreach::Rollback => format!(
             "a breach sends all traffic back to the source: {}",

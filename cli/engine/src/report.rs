@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::fact::StepObservation;
 use crate::phase::{Outcome, Phase};
 use crate::state::State;
+use crate::view::{GuardState, GuardView};
 
 /// The document that `--output json` prints. Field names and units are stable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,12 @@ pub struct RunReport {
     /// The evidence, when an objective was broken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breach: Option<ReportedBreach>,
+    /// The guards as they stood at the end, each with what was measured and its bounds.
+    pub guards: Vec<ReportedGuard>,
+    /// How the chance of a false rollback is bounded.
+    pub alpha: String,
+    /// What the evidence takes for granted.
+    pub assumptions: Vec<String>,
     /// What a person can or must do next, one command or sentence each.
     pub next: Vec<String>,
 }
@@ -69,6 +76,27 @@ pub struct ReportedStep {
     pub failed: u64,
     /// The hold came to its end.
     pub passed: bool,
+}
+
+/// One guard at the end of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportedGuard {
+    /// `errors at most 1 %`.
+    pub name: String,
+    /// What the evidence says.
+    pub state: GuardState,
+    /// Target requests that it has looked at.
+    pub requests: u64,
+    /// Of those, bad.
+    pub bad: u64,
+    /// `error rate 0.2 %, at most 0.9 %`; `null` before there is anything to bound.
+    pub interval: Option<String>,
+    /// The target was shown to be no worse than the bound.
+    pub proven: bool,
+    /// Natural logarithm of the e-value at the end.
+    pub log_e: f64,
+    /// What it would have to reach.
+    pub threshold: f64,
 }
 
 /// The evidence of a broken objective. Times count from the first bad response of the evidence.
@@ -110,6 +138,12 @@ pub struct Measured {
     pub bad: Option<(u64, u64)>,
     /// From the first bad response to the weight read back as 0.
     pub rolled_back_after: Option<Duration>,
+    /// The guards at the end.
+    pub guards: Vec<GuardView>,
+    /// How the chance of a false rollback is bounded.
+    pub alpha: String,
+    /// What the evidence takes for granted.
+    pub assumptions: Vec<String>,
 }
 
 /// How a run was left when that is not what its journal says.
@@ -166,7 +200,23 @@ pub fn report(
             log_e: breach.log_e,
             threshold: breach.threshold,
         }),
+        guards: measured.guards.iter().map(guard).collect(),
+        alpha: measured.alpha.clone(),
+        assumptions: measured.assumptions.clone(),
         next,
+    }
+}
+
+fn guard(guard: &GuardView) -> ReportedGuard {
+    ReportedGuard {
+        name: guard.name.clone(),
+        state: guard.state,
+        requests: guard.requests,
+        bad: guard.bad,
+        interval: guard.interval.clone(),
+        proven: guard.proven,
+        log_e: guard.log_e,
+        threshold: guard.threshold,
     }
 }
 

@@ -160,6 +160,11 @@ pub struct GuardView {
     pub bad: u64,
     /// What the evidence says now.
     pub state: GuardState,
+    /// What was measured and its bounds: `error-rate ratio 1.1, between 0.7 and 1.9`; `None` before
+    /// there is anything to bound.
+    pub interval: Option<String>,
+    /// The target was shown to be no worse than the bound.
+    pub proven: bool,
 }
 
 /// What the evidence of a guard says.

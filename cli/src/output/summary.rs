@@ -39,6 +39,18 @@ pub(super) fn text(report: &RunReport, latencies: &[ArmLatency]) -> String {
             let _ = writeln!(out, "{}", latency_line(arm));
         }
     }
+    let bounded = report
+        .guards
+        .iter()
+        .filter(|guard| guard.interval.is_some());
+    for (index, guard) in bounded.enumerate() {
+        if index == 0 {
+            let _ = writeln!(out, "\nevidence ({}):", report.alpha);
+        }
+        let interval = guard.interval.as_deref().unwrap_or_default();
+        let proven = if guard.proven { "; proven" } else { "" };
+        let _ = writeln!(out, "  {}: {interval}{proven}", guard.name);
+    }
     if let Some(breach) = &report.breach {
         let back = breach
             .rolled_back_after_s

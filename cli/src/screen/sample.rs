@@ -251,6 +251,8 @@ fn guard(name: &str, log_e: f64, bad: u64, state: GuardState) -> GuardView {
         requests: 2_204,
         bad,
         state,
+        interval: None,
+        proven: false,
     }
 }
 

@@ -140,13 +140,19 @@ impl Machine {
 
     /// What a step with `prove` has still to show; `None` when nothing.
     pub(super) fn unproven(&self, assessment: &Assessment) -> Option<String> {
-        let step = self
-            .state
-            .step
-            .and_then(|step| self.state.plan.steps.get(step))?;
-        let asked = self.state.phase == Phase::Shift && step.prove && !self.state.advance;
-        (asked && !assessment.unproven.is_empty())
+        (self.asks_for_proof() && !assessment.unproven.is_empty())
             .then(|| format!("proof: {}", assessment.unproven.join("; ")))
+    }
+
+    /// The step that is held must be proven, and no person has waived that.
+    #[must_use]
+    pub fn asks_for_proof(&self) -> bool {
+        let state = &self.state;
+        let step = state.step.and_then(|step| state.plan.steps.get(step));
+        state.phase == Phase::Shift
+            && state.step_applied
+            && !state.advance
+            && step.is_some_and(|step| step.prove)
     }
 
     pub(super) fn breach_leads_back(&self) -> bool {

@@ -16,6 +16,7 @@ use cutover_scenarios::units::Weight;
 
 use crate::assess::Assessment;
 use crate::fact::{BreachFact, StepObservation};
+use crate::narrate::percent;
 use crate::verdict::{ArmCounts, Batch, Channel, GuardKind, Judge};
 use crate::view::GuardView;
 
@@ -211,6 +212,15 @@ impl Measure {
             data_age: self
                 .last_answer
                 .map(|last| now.saturating_sub(last).as_secs_f64()),
+            share_mismatch: self.judge.share_mismatch().map(|mismatch| {
+                format!(
+                    "requests to go where they should: {} of {} went to the target, the weight says \
+                     {} (a rule, stickiness or a fail-open may be at work)",
+                    percent(mismatch.observed),
+                    mismatch.requests,
+                    percent(mismatch.expected),
+                )
+            }),
             ..Assessment::default()
         }
     }
@@ -239,6 +249,8 @@ impl Measure {
                 requests: guard.requests,
                 bad: guard.bad,
                 state: guard.state,
+                interval: guard.interval.map(|interval| interval.to_string()),
+                proven: guard.proven,
             })
             .collect()
     }

@@ -164,6 +164,9 @@ impl Runner {
             last_step: self.last_step,
             bad,
             rolled_back_after: self.rolled_back_after,
+            guards: self.measure.guards(),
+            alpha: self.measure.judge().alpha_statement(),
+            assumptions: self.measure.judge().assumptions(),
         }
     }
 }

@@ -221,7 +221,11 @@ impl Runner {
         attended: bool,
     ) -> Self {
         Runner {
-            measure: Measure::new(&state.plan.objectives, state.plan.alpha, 1),
+            measure: Measure::new(
+                &state.plan.objectives,
+                state.plan.alpha,
+                state.judges.max(1),
+            ),
             machine: Machine::new(state, attended),
             journal,
             clock,
@@ -481,6 +485,9 @@ impl Runner {
             }
             _ => None,
         };
+        if self.machine.asks_for_proof() {
+            assessment.unproven = self.measure.judge().unproven();
+        }
         assessment.source_down = source_down;
         assessment.target_down = target_down;
     }
