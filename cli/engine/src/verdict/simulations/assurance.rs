@@ -7,7 +7,7 @@ use crate::verdict::eprocess::float;
 use crate::verdict::{GuardKind, Judge, Unit};
 
 /// Simulations are tried on fewer seeds where they are slow.
-const fn runs(debug: u64, release: u64) -> u64 {
+pub(super) const fn runs(debug: u64, release: u64) -> u64 {
     if cfg!(debug_assertions) {
         debug
     } else {
@@ -16,7 +16,7 @@ const fn runs(debug: u64, release: u64) -> u64 {
 }
 
 /// The most that chance explains, of `runs` with this probability each: three standard errors.
-fn most(runs: u64, probability: f64) -> f64 {
+pub(super) fn most(runs: u64, probability: f64) -> f64 {
     let expected = probability * float(runs);
     expected + 3.0 * expected.sqrt()
 }

@@ -4,6 +4,8 @@
 //! of 100 ms. Where a claim is about chance it is tried on many seeds, so that luck proves nothing.
 
 mod assurance;
+mod published;
+mod replay;
 mod world;
 
 use std::time::Duration;

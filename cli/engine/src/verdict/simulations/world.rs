@@ -117,8 +117,8 @@ impl World {
         self.judge.begin_segment(share);
     }
 
-    /// 100 ms of both channels.
-    pub(super) fn interval(&mut self) {
+    /// 100 ms of both channels: what the judge was told of the edge and of pairs.
+    pub(super) fn interval(&mut self) -> (Batch, Batch) {
         self.now += Duration::from_millis(100);
         let mut edge = Batch {
             channel: Channel::Edge,
@@ -147,6 +147,7 @@ impl World {
             answer(&mut self.random, self.target, self.now, &mut paired.target);
         }
         self.judge.observe(&paired);
+        (edge, paired)
     }
 
     pub(super) fn run(&mut self, seconds: u64) {
