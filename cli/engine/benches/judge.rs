@@ -83,6 +83,10 @@ fn run(traffic: Traffic) {
             batches += 1;
             let began = Instant::now();
             judge.observe(black_box(batch));
+            if batch.channel == Channel::Edge {
+                let to_target = batch.target.requests;
+                judge.observe_share(batch.source.requests + to_target, to_target);
+            }
             for guard in judge.guards() {
                 black_box(guard);
             }
@@ -108,6 +112,7 @@ fn run(traffic: Traffic) {
         }
     }
     assert_eq!(judge.breach(), None, "healthy traffic");
+    assert_eq!(judge.share_mismatch(), None, "split as it should be");
 }
 
 /// Edge and paired batches in turn.

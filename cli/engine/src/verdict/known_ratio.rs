@@ -12,6 +12,10 @@
 //! The prior `π` is Beta(κs, κ(1−s)) on `θ` at the first share, as if `κ` failures had been seen at a
 //! ratio of 1. For one segment the integral is a beta function, the published form (Lindon & Malek,
 //! NeurIPS 2022, arXiv 2011.03567); for several it carries evidence over from step to step.
+//!
+//! # Caveats
+//! An answer that comes late, after the next step began, is weighed with that step's share. Weights
+//! rise during a shift, so what was on its way counts a little in the target's favour here.
 
 use super::special::ln_beta;
 
@@ -249,7 +253,7 @@ mod tests {
             let found = of(&[(0.25, failures * 3 / 4, failures / 4)]);
             let (estimate, _, high) = found.interval(20.0_f64.ln()).unwrap();
             close(estimate, 1.0, 1e-6);
-            close(high, published, 0.06);
+            close(high, published, 0.005);
         }
     }
 

@@ -33,6 +33,7 @@
 //! | `absolute` | a stack against a bound of its own |
 //! | `known_split` | errors of the target against the source's |
 //! | `unknown_split` | the same where nobody knows how requests are split |
+//! | `two_by_two` | its bet |
 //! | `quantile` | a latency quantile of the target against the source's |
 //! | `rate_bounds`, `known_ratio`, `unknown_ratio`, `quantile_ratio` | confidence sequences of the same four |
 //! | `interval`, `assurance`, `proof` | how they are said; what they prove; what is missing |
@@ -73,6 +74,7 @@ mod simulations;
 mod special;
 mod start_points;
 mod statements;
+mod two_by_two;
 mod unknown_ratio;
 mod unknown_split;
 

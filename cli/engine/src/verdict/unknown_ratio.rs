@@ -1,7 +1,7 @@
 //! Bounds of the ratio of error rates where nobody knows how requests are split.
 //!
 //! A ratio `c` is ruled out from above by the evidence against `p_b ≥ c·p_a`, and from below by the
-//! evidence against `p_b ≤ c·p_a`: the bet of [`unknown_split`](super::unknown_split) and its mirror
+//! evidence against `p_b ≤ c·p_a`: the bet of [`two_by_two`](super::two_by_two) and its mirror
 //! image, on candidates `R·2^(i/4)`. (Turner & Grünwald, Statistics & Probability Letters 198:109835,
 //! 2023.) What rules out one candidate from above rules out all ratios beyond it, so bounds are
 //! rounded outwards to the next candidate. Each side is held at α/2.
@@ -11,7 +11,7 @@
 
 use super::eprocess::float;
 use super::known_ratio::KnownRatio;
-use super::unknown_split::{Table, log_gain};
+use super::two_by_two::{Table, log_gain};
 
 /// Candidates on either side of `R`: down to `R/64`, up to `64·R`.
 const EACH_SIDE: usize = 24;
