@@ -92,3 +92,21 @@ pub fn tear_last_record(workspace: &Workspace) -> Result<(), String> {
         .map_or(0, <[u8]>::len);
     fs::write(&file, &bytes[..bytes.len() - 1 - line / 2]).map_err(told)
 }
+
+/// Seconds since midnight of a time as records have it: `2026-11-21T18:27:38.320851991Z`.
+///
+/// # Panics
+/// When it is no such time.
+#[must_use]
+pub fn seconds_of_the_day(at: &str) -> i64 {
+    let fields: Vec<i64> = at
+        .get("2026-11-21T".len().."2026-11-21T18:27:38".len())
+        .unwrap_or_default()
+        .split(':')
+        .map_while(|field| field.parse().ok())
+        .collect();
+    match fields[..] {
+        [hours, minutes, seconds] => (hours * 60 + minutes) * 60 + seconds,
+        _ => panic!("no time: {at}"),
+    }
+}

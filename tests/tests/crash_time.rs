@@ -135,7 +135,7 @@ fn survives_a_jump_of(seconds: i64) {
 fn jumps(records: &[Value]) -> Vec<i64> {
     let gap = |record: &Value| {
         let own = i64::try_from(milliseconds(record) / 1000).expect("a short run");
-        seconds_of_the_day(record["at"].as_str().unwrap_or_default()) - own
+        journal::seconds_of_the_day(record["at"].as_str().unwrap_or_default()) - own
     };
     let gaps: Vec<i64> = records.iter().map(gap).collect();
     const DAY: i64 = 24 * 60 * 60;
@@ -144,20 +144,6 @@ fn jumps(records: &[Value]) -> Vec<i64> {
         .map(|pair| (pair[1] - pair[0] + DAY / 2).rem_euclid(DAY) - DAY / 2)
         .filter(|by| by.abs() > 60)
         .collect()
-}
-
-/// From `2026-11-21T18:27:38.320851991Z`.
-fn seconds_of_the_day(at: &str) -> i64 {
-    let fields: Vec<i64> = at
-        .get("2026-11-21T".len().."2026-11-21T18:27:38".len())
-        .unwrap_or_default()
-        .split(':')
-        .map_while(|field| field.parse().ok())
-        .collect();
-    match fields[..] {
-        [hours, minutes, seconds] => (hours * 60 + minutes) * 60 + seconds,
-        _ => panic!("no time: {at}"),
-    }
 }
 
 #[test]
