@@ -39,8 +39,10 @@ fn long_help() -> String {
            cutover migrate --plan plan.yaml           show everything a run would do\n  \
            cutover migrate --plan plan.yaml --out p   save that, and later run exactly it:\n  \
            cutover migrate p\n  \
-           cutover status                             where the latest run stands\n  \
-           cutover rollback                           take back a run whose driver was killed\n\n{}",
+           cutover migrate plan.yaml --detach --yes   run it in the background\n  \
+           cutover attach                             watch the run, from any terminal\n  \
+           cutover status                             where it stands\n  \
+           cutover rollback                           send all traffic back to the source\n\n{}",
         exit::HELP
     )
 }
@@ -54,12 +56,34 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Run the bundled plan on local stacks: real processes, real requests, about 40 seconds.
     Demo(Demo),
-    /// Tell where a run stands, from its journal and from the live system.
+    /// Watch a run that is driven in the background or elsewhere.
+    ///
+    /// On a terminal this is the screen; several people can have it. Without one, each event is a
+    /// line. Ends with the run, and with its exit code.
+    Attach(Attach),
+    /// Tell where a run stands, from its driver, its journal and the live system.
     Status(RunCommand),
-    /// Go on with a run whose driver was killed.
+    /// Stop the clock of the step; nothing advances until `resume`. Guards stay armed.
+    Pause(RunCommand),
+    /// Go on: with a run that was paused or held, or with one whose driver is gone.
     Resume(Resume),
-    /// Send all traffic of a run whose driver was killed back to the source.
-    Rollback(RunCommand),
+    /// Stay at this weight when the step's hold is over, until `resume` or `advance`.
+    Hold(RunCommand),
+    /// End the current hold early, or open the manual gate. Guards are not skipped.
+    Advance(RunCommand),
+    /// Open the manual gate that the run waits at, and nothing else.
+    Approve(RunCommand),
+    /// Send all traffic of a run back to the source and end it, whether it is driven or not.
+    Rollback(Rollback),
+    /// End a run here and leave the weight where it is; nobody watches it from then on.
+    Abort(Abort),
+    /// Print what happened in a run, from its journal.
+    Logs(Logs),
+    /// Take the lock of a driver away that fell silent: stopped, or on a machine that is lost.
+    ///
+    /// It is written down who did it and why. A driver that wakes after that ends without changing
+    /// anything.
+    Unlock(Unlock),
     /// End local stacks that killed runs left behind.
     Cleanup(Cleanup),
     /// Only validate a plan file.
@@ -72,22 +96,38 @@ pub(crate) enum Command {
     Completions(Completions),
     /// Print a manual page: of the program, or of a subcommand.
     Man(Man),
+    /// Drive a run in the background; started by cutover itself.
+    #[command(name = HIDDEN_DRIVER, hide = true)]
+    Driver,
 }
+
+/// Name of the subcommand that a driver in the background is started as.
+pub(crate) const HIDDEN_DRIVER: &str = "driver";
 
 impl Command {
     /// How the command was asked to print.
     pub(crate) fn output(&self) -> Output {
         match self {
-            Command::Migrate(migrate) => migrate.show.output,
-            Command::Demo(demo) => demo.show.output,
-            Command::Status(run) | Command::Rollback(run) => run.output,
-            Command::Resume(resume) => resume.show.output,
+            Command::Migrate(migrate) => migrate.driving.show.output,
+            Command::Demo(demo) => demo.driving.show.output,
+            Command::Attach(attach) => attach.show.output,
+            Command::Status(run)
+            | Command::Pause(run)
+            | Command::Hold(run)
+            | Command::Advance(run)
+            | Command::Approve(run) => run.output,
+            Command::Resume(resume) => resume.driving.show.output,
+            Command::Rollback(rollback) => rollback.run.output,
+            Command::Abort(abort) => abort.run.output,
+            Command::Logs(logs) => logs.run.output,
+            Command::Unlock(unlock) => unlock.output,
             Command::Cleanup(cleanup) => cleanup.output,
             Command::Check(check) => check.output,
             Command::Schema(_)
             | Command::Example(_)
             | Command::Completions(_)
-            | Command::Man(_) => Output::Human,
+            | Command::Man(_)
+            | Command::Driver => Output::Human,
         }
     }
 }
@@ -110,7 +150,7 @@ pub(crate) struct Migrate {
     #[arg(long, short)]
     pub(crate) yes: bool,
     #[command(flatten)]
-    pub(crate) show: Show,
+    pub(crate) driving: Driving,
 }
 
 #[derive(Debug, Args)]
@@ -119,6 +159,15 @@ pub(crate) struct Demo {
     /// latency=+300ms@50, crash@50, stall@10.
     #[arg(long, value_name = "KIND@WEIGHT")]
     pub(crate) fault: Option<FaultAt>,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Driving {
+    /// Drive the run in the background, where it outlives the terminal; return once it is served.
+    #[arg(long, short)]
+    pub(crate) detach: bool,
     #[command(flatten)]
     pub(crate) show: Show,
 }
@@ -145,7 +194,7 @@ pub(crate) enum Output {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunCommand {
-    /// Id of the run; the latest one if not given.
+    /// Id of the run; if not given, the latest that is being driven, else the latest.
     pub(crate) run: Option<String>,
     /// What to print on standard output.
     #[arg(long, value_enum, default_value_t = Output::Human)]
@@ -153,14 +202,71 @@ pub(crate) struct RunCommand {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// Id of the run; if not given, the latest that is being driven, else the latest.
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(crate) run: RunCommand,
+    /// Also when the source itself is in trouble, or the point of no return is passed.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only ask the driver; do not wait until the traffic is back.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Abort {
+    #[command(flatten)]
+    pub(crate) run: RunCommand,
+    /// Go ahead without asking.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    pub(crate) run: RunCommand,
+    /// Go on with what happens next, until the run ends.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unlock {
+    /// The plan's name or file, or the id of one of its runs.
+    #[arg(value_name = "PLAN_OR_RUN")]
+    pub(crate) service: String,
+    /// Why; it is written down.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Also when the driver still gives signs of life.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Go ahead without asking.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// What to print on standard output.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Resume {
-    /// Id of the run; the latest one if not given.
+    /// Id of the run; if not given, the latest that is being driven, else the latest.
     pub(crate) run: Option<String>,
     /// Go ahead without asking.
     #[arg(long, short)]
     pub(crate) yes: bool,
     #[command(flatten)]
-    pub(crate) show: Show,
+    pub(crate) driving: Driving,
 }
 
 #[derive(Debug, Args)]

@@ -4,14 +4,36 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the door")]
 
+use std::fs::File;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use cutover_engine::view::Level;
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 /// Prints data.
 pub(crate) fn data(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Prints data for another process, and says whether that still listens.
+///
+/// # Errors
+/// It does not.
+pub(crate) fn data_for_process(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush())
+}
+
+/// From now on everything that is printed goes to a file, and nothing can be read.
+///
+/// # Errors
+/// The system refused.
+pub(crate) fn redirect_to(log: &File) -> io::Result<()> {
+    dup2_stdin(File::open("/dev/null")?)?;
+    dup2_stdout(log)?;
+    dup2_stderr(log)?;
+    Ok(())
 }
 
 /// Prints progress.

@@ -41,6 +41,21 @@ impl Exit {
         }
     }
 
+    /// The exit with this code.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        let all = [
+            Exit::Done,
+            Exit::Error,
+            Exit::Changes,
+            Exit::RolledBack,
+            Exit::PersonNeeded,
+            Exit::PreflightFailed,
+            Exit::Locked,
+            Exit::Interrupted,
+        ];
+        all.into_iter().find(|exit| exit.code() == code)
+    }
+
     /// How a run that was driven to its end ends the program.
     pub(crate) fn of(report: &RunReport) -> Self {
         match report.outcome {

@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | [`args`] | what can be typed |
 //! | [`commands`] | one file a subcommand |
-//! | [`run`] | drives a run: ports, signals, screen, end |
+//! | [`run`] | drives a run, and watches one: ports, signals, background, end |
+//! | [`control`] | the socket through which a run is watched and steered |
 //! | [`screen`] | the terminal screen |
 //! | [`output`] | lines, events, summary, JSON |
 //! | [`exit`] | exit codes |
@@ -23,6 +24,7 @@ use cutover_rehearsal::local::process_names;
 mod args;
 mod commands;
 mod console;
+mod control;
 mod exit;
 mod output;
 mod run;

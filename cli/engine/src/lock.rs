@@ -145,7 +145,7 @@ impl Holder {
     }
 }
 
-/// `RUN, driven by ann on laptop (process 4711) since 2026-11-21T10:00:00Z`.
+/// `RUN, driven by ann, process 4711 on laptop, since 2026-11-21T10:00:00Z`.
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Holder {
@@ -158,7 +158,7 @@ impl fmt::Display for Holder {
         } = self;
         write!(
             f,
-            "{run}, driven by {user} on {host} (process {pid}) since {since:.0}"
+            "{run}, driven by {user}, process {pid} on {host}, since {since:.0}"
         )
     }
 }
@@ -280,6 +280,12 @@ impl Home {
             .filter_map(|entry| entry.file_name().into_string().ok())
             .filter_map(|name| self.holder(name.strip_suffix(SUFFIX)?))
             .collect()
+    }
+
+    /// Whether there is a lock of this name, held or not.
+    #[must_use]
+    pub fn has_lock(&self, service: &str) -> bool {
+        self.lock_file(service).exists()
     }
 
     fn locks(&self) -> PathBuf {

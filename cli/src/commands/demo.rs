@@ -16,6 +16,6 @@ pub(super) fn run(home: &Home, demo: Demo) -> Result<Exit, Failure> {
             plan,
             fault: demo.fault,
         },
-        &demo.show,
+        &demo.driving,
     ))
 }

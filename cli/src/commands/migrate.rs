@@ -79,7 +79,11 @@ fn go_ahead(home: &Home, migrate: &Migrate, plan: Plan, shown: &Preview) -> Resu
             return Ok(Exit::Done);
         }
     }
-    super::runtime()?.block_on(run::start(home, New { plan, fault: None }, &migrate.show))
+    super::runtime()?.block_on(run::start(
+        home,
+        New { plan, fault: None },
+        &migrate.driving,
+    ))
 }
 
 /// What the run would do. The ports are asked for words only; nothing is started.
@@ -92,6 +96,6 @@ fn show(home: &Home, plan: &Plan) -> Preview {
 
 impl Migrate {
     fn output(&self) -> Output {
-        self.show.output
+        self.driving.show.output
     }
 }

@@ -5,9 +5,14 @@ use cutover_engine::folder::Home;
 use crate::args::{Arguments, Command};
 use crate::exit::{Exit, Failure};
 
+mod abort;
+mod ask;
+mod attach;
 mod check;
 mod cleanup;
 mod demo;
+mod driver;
+mod logs;
 mod migrate;
 mod print;
 mod resume;
@@ -15,6 +20,10 @@ mod rollback;
 mod saved_plan;
 mod status;
 mod taken_over;
+mod target;
+mod unlock;
+
+use ask::Wish;
 
 /// Carries out what was typed.
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
@@ -22,15 +31,24 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     match arguments.command {
         Command::Migrate(migrate) => migrate::run(&home, &migrate),
         Command::Demo(demo) => demo::run(&home, demo),
+        Command::Attach(attach) => attach::run(&home, &attach),
         Command::Status(status) => status::run(&home, &status),
+        Command::Pause(pause) => ask::run(&home, &pause, Wish::Pause),
         Command::Resume(resume) => resume::run(&home, &resume),
+        Command::Hold(hold) => ask::run(&home, &hold, Wish::Hold),
+        Command::Advance(advance) => ask::run(&home, &advance, Wish::Advance),
+        Command::Approve(approve) => ask::run(&home, &approve, Wish::Approve),
         Command::Rollback(rollback) => rollback::run(&home, &rollback),
+        Command::Abort(abort) => abort::run(&home, &abort),
+        Command::Logs(logs) => logs::run(&home, &logs),
+        Command::Unlock(unlock) => unlock::run(&home, &unlock),
         Command::Cleanup(cleanup) => cleanup::run(&home, &cleanup),
         Command::Check(check) => check::run(&check),
         Command::Schema(schema) => Ok(print::schema(&schema)),
         Command::Example(example) => print::example(&example),
         Command::Completions(completions) => Ok(print::completions(&completions)),
         Command::Man(man) => print::man(&man),
+        Command::Driver => driver::run(&home),
     }
 }
 

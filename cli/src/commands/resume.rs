@@ -1,60 +1,121 @@
-//! `cutover resume`: goes on with a run whose driver was killed.
+//! `cutover resume`: goes on with a run that was paused or held, or whose driver is gone.
 
 use cutover_engine::folder::Home;
 use cutover_engine::phase::Phase;
 use cutover_engine::runner::Start;
 use cutover_scenarios::units::Weight;
 
-use super::taken_over::{self, Found};
+use super::ask::{self, Wish};
+use super::taken_over::{self, Found, TakenOver};
+use super::target::Target;
 use crate::args::Resume;
 use crate::console;
 use crate::exit::{Exit, Failure};
-use crate::run;
+use crate::run::{self, Job, Place};
 
 pub(super) fn run(home: &Home, resume: &Resume) -> Result<Exit, Failure> {
+    let target = Target::find(home, resume.run.as_deref())?;
+    let output = resume.driving.show.output;
     super::runtime()?.block_on(async {
-        let mut found = match taken_over::find(home, resume.run.as_deref()).await? {
+        if target.driver.is_some() {
+            return ask::grant(home, &target, Wish::GoOn, output).await;
+        }
+        let found = match taken_over::find(home, target.folder.id()).await? {
             Found::Run(found) => found,
             Found::Ended(outcome, message) => {
-                taken_over::tell_ended(resume.show.output, outcome, &message);
+                taken_over::tell_ended(output, outcome, &message);
                 return Ok(Exit::Done);
             }
         };
-        let state = &found.driven.state;
-        // Up to the deployment nothing hangs on an edge; it is brought up then.
-        let live = match found.live {
-            Some(live) => live,
-            None if state.phase <= Phase::Deploy => Weight::ZERO,
-            None => {
-                found.driven.stacks.leave_running().await;
-                return Err(Failure::error(format!(
-                    "the edge of run {} does not answer, so it cannot go on; nothing was shifted; \
-                     end what is left with: cutover cleanup {}",
-                    state.run, state.run
-                )));
-            }
-        };
-        console::note(&format!(
-            "run {} stopped in phase {}; the journal set the target's weight to {}, the edge has {}",
-            state.run,
-            state.ended_in.unwrap_or(state.phase),
-            state.set,
-            live
-        ));
-        let what = match (&state.rollback, state.step) {
-            (Some(_), _) => "finish the rollback".to_owned(),
-            (None, Some(step)) => format!(
-                "write {} again and hold it anew",
-                state.plan.steps.get(step).map_or_else(String::new, |step| step.weight.to_string())
-            ),
-            (None, None) => format!("begin phase {} anew", state.phase),
-        };
-        if console::attended() && !resume.yes && !console::confirm(&format!("Go on: {what}?")) {
-            found.driven.stacks.leave_running().await;
+        let live = live_weight(&found).await?;
+        tell(&found, live);
+        let question = format!("Go on: {}?", what(&found));
+        if console::attended() && !resume.yes && !console::confirm(&question) {
+            found.leave().await;
             console::note("nothing was changed");
             return Ok(Exit::Done);
         }
-        run::take_over(&mut found.driven.journal, &mut found.driven.state, &found.driven.clock)?;
-        run::drive(found.driven, Start::Resume(live), &resume.show).await
+        if run::in_background(&resume.driving) {
+            let job = Job::Resume {
+                run: target.folder.id().to_owned(),
+                records: found.records,
+            };
+            // The driver takes it over itself.
+            found.leave().await;
+            return run::launch(home, &job, &resume.driving).await;
+        }
+        run::drive_on(found.driven, Start::Resume(live), Place::Foreground(output)).await
     })
+}
+
+/// Goes on with a run in the background, after its starter looked at it and asked.
+///
+/// # Errors
+/// The run cannot go on, or has moved on since then: its journal had `records` records.
+pub(super) async fn go_on(
+    home: &Home,
+    run: &str,
+    records: usize,
+    place: Place<'_>,
+) -> Result<Exit, Failure> {
+    let moved_on = || {
+        Failure::error(format!(
+            "run {run} has moved on since it was looked at; nothing was changed; look again: \
+             cutover status {run}"
+        ))
+    };
+    let Found::Run(found) = taken_over::find(home, run).await? else {
+        return Err(moved_on());
+    };
+    if found.records != records {
+        found.leave().await;
+        return Err(moved_on());
+    }
+    let live = live_weight(&found).await?;
+    run::drive_on(found.driven, Start::Resume(live), place).await
+}
+
+/// The weight to go on from. Up to the deployment nothing hangs on an edge; it is brought up then.
+async fn live_weight(found: &TakenOver) -> Result<Weight, Failure> {
+    let state = &found.driven.state;
+    match found.live {
+        Some(live) => Ok(live),
+        None if state.phase <= Phase::Deploy => Ok(Weight::ZERO),
+        None => {
+            found.driven.stacks.leave_running().await;
+            Err(Failure::error(format!(
+                "the edge of run {} does not answer, so it cannot go on; nothing was shifted; end \
+                 what is left with: cutover cleanup {}",
+                state.run, state.run
+            )))
+        }
+    }
+}
+
+fn tell(found: &TakenOver, live: Weight) {
+    let state = &found.driven.state;
+    console::note(&format!(
+        "run {} stopped in phase {}; the journal set the target's weight to {}, the edge has {}",
+        state.run,
+        state.ended_in.unwrap_or(state.phase),
+        state.set,
+        live
+    ));
+}
+
+/// What going on begins with.
+fn what(found: &TakenOver) -> String {
+    let state = &found.driven.state;
+    match (&state.rollback, state.step) {
+        (Some(_), _) => "finish the rollback".to_owned(),
+        (None, Some(step)) => format!(
+            "write {} again and hold it anew",
+            state
+                .plan
+                .steps
+                .get(step)
+                .map_or_else(String::new, |step| step.weight.to_string())
+        ),
+        (None, None) => format!("begin phase {} anew", state.phase),
+    }
 }

@@ -1,4 +1,4 @@
-//! A run whose driver was killed, found again: its journal, its lock, and what still serves.
+//! A run whose driver is gone, found again: its journal, its lock, and what still serves.
 
 use cutover_engine::clock::Clock;
 use cutover_engine::folder::{Home, RunFolder};
@@ -10,7 +10,7 @@ use cutover_scenarios::units::Weight;
 
 use crate::args::Output;
 use crate::console;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::run::{self, Driven};
 
 /// A killed run that this process may drive from now on.
@@ -19,6 +19,16 @@ pub(super) struct TakenOver {
     /// The target's weight as the live edge has it; `None` when nothing was ever shifted and the
     /// edge does not answer.
     pub(super) live: Option<Weight>,
+    /// Records of its journal.
+    pub(super) records: usize,
+}
+
+impl TakenOver {
+    /// Leaves it as it was found, for another driver.
+    pub(super) async fn leave(self) {
+        self.driven.stacks.leave_running().await;
+        self.driven.lease.release().await;
+    }
 }
 
 /// What was found.
@@ -31,10 +41,12 @@ pub(super) enum Found {
 
 /// Finds the run and takes its lock, without changing anything yet. A run that waits for a person
 /// (`held`, `stuck`) is not over.
-pub(super) async fn find(home: &Home, run: Option<&str>) -> Result<Found, Failure> {
-    let folder = home.find_run(run).map_err(|error| Failure::chain(&error))?;
+pub(super) async fn find(home: &Home, run: &str) -> Result<Found, Failure> {
+    let folder = home
+        .find_run(Some(run))
+        .map_err(|error| Failure::chain(&error))?;
     let plan = read(&folder)?.state.plan;
-    let lease = run::take_lock(home, &plan, folder.id()).map_err(ask_the_driver)?;
+    let lease = run::take_lock(home, &plan, folder.id())?;
     // Only under the lock nobody else writes.
     let replayed = read(&folder)?;
     if let Some((outcome, message)) = &replayed.state.outcome
@@ -65,6 +77,7 @@ pub(super) async fn find(home: &Home, run: Option<&str>) -> Result<Found, Failur
     let journal =
         Journal::reopen(&folder.journal(), &replayed).map_err(|error| Failure::chain(&error))?;
     let clock = Clock::start();
+    let records = replayed.records.len();
     let state = replayed.state;
     let driven = Driven {
         folder,
@@ -75,7 +88,11 @@ pub(super) async fn find(home: &Home, run: Option<&str>) -> Result<Found, Failur
         shifter,
         lease,
     };
-    Ok(Found::Run(Box::new(TakenOver { driven, live })))
+    Ok(Found::Run(Box::new(TakenOver {
+        driven,
+        live,
+        records,
+    })))
 }
 
 /// Says that the run is over, on every output.
@@ -112,20 +129,6 @@ pub(super) fn read(folder: &RunFolder) -> Result<Replayed, Failure> {
         }
         failure
     })
-}
-
-fn ask_the_driver(failure: Failure) -> Failure {
-    match failure.exit {
-        Exit::Locked => Failure {
-            message: format!(
-                "{}; ask that driver: press r on its screen, or send SIGINT to the process (it \
-                 rolls back and ends)",
-                failure.message
-            ),
-            ..failure
-        },
-        _ => failure,
-    }
 }
 
 fn gone(folder: &RunFolder, replayed: &Replayed, all: bool, error: &str) -> Failure {

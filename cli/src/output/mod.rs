@@ -2,6 +2,8 @@
 
 use cutover_engine::report::RunReport;
 use cutover_engine::runner::RunEvent;
+use cutover_engine::view::Level;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::args::Output;
@@ -14,41 +16,69 @@ mod summary;
 /// Tells events as they happen.
 pub(crate) struct Teller {
     output: Output,
+    run: String,
 }
 
 impl Teller {
-    pub(crate) fn new(output: Output) -> Self {
-        Teller { output }
+    /// Tells events of the run `run`.
+    pub(crate) fn new(output: Output, run: String) -> Self {
+        Teller { output, run }
     }
 
-    /// One readable line on standard error (while `lines` says so), and one line of JSON on
-    /// standard output where that was asked for.
-    pub(crate) fn tell(&self, event: &RunEvent, lines: bool) {
+    /// One readable line on standard error, and one line of JSON on standard output where that was
+    /// asked for.
+    pub(crate) fn tell(&self, event: &RunEvent) {
         if self.output == Output::Ndjson {
-            console::data(&event_json(event).to_string());
+            self.tell_data(event);
         }
-        if !lines {
-            return;
+        if let (Some(line), Some(level)) = (self.line(event), level(event)) {
+            console::levelled(level, &line);
         }
+    }
+
+    /// One line of JSON on standard output.
+    pub(crate) fn tell_data(&self, event: &RunEvent) {
+        console::data(&event_json(event).to_string());
+    }
+
+    /// The event as one readable line, if it says anything to a person.
+    pub(crate) fn line(&self, event: &RunEvent) -> Option<String> {
         match event {
             RunEvent::Recorded {
                 record,
-                told: Some((level, text)),
-            } => {
-                console::levelled(*level, &line(record.elapsed_ms, text));
-            }
-            RunEvent::Told { at, level, text } => {
-                console::levelled(*level, &line(millis(*at), text));
-            }
+                told: Some((_, text)),
+            } => Some(line(record.elapsed_ms, text)),
+            RunEvent::Told { at, text, .. } => Some(line(millis(*at), text)),
             RunEvent::Waiting {
                 at,
                 reason: Some(reason),
             } => {
-                let text = format!("waiting for {reason}");
-                console::levelled(cutover_engine::view::Level::Warn, &line(millis(*at), &text));
+                let text = format!("waiting for {reason}{}", self.way_on(reason));
+                Some(line(millis(*at), &text))
             }
-            RunEvent::Recorded { .. } | RunEvent::Waiting { .. } | RunEvent::Second(_) => {}
+            RunEvent::Recorded { .. } | RunEvent::Waiting { .. } | RunEvent::Second(_) => None,
         }
+    }
+
+    /// What to type when the run waits for a person, who may sit elsewhere.
+    fn way_on(&self, reason: &str) -> String {
+        let command = match reason.strip_prefix("a person") {
+            Some(wish) if wish.contains("open the gate") => "approve",
+            Some(wish) if wish.contains("continue") => "resume",
+            Some(_) => "rollback",
+            None => return String::new(),
+        };
+        format!(": cutover {command} {}", self.run)
+    }
+}
+
+/// How loud the event is.
+fn level(event: &RunEvent) -> Option<Level> {
+    match event {
+        RunEvent::Recorded { told, .. } => told.as_ref().map(|(level, _)| *level),
+        RunEvent::Told { level, .. } => Some(*level),
+        RunEvent::Waiting { .. } => Some(Level::Warn),
+        RunEvent::Second(_) => None,
     }
 }
 
@@ -103,16 +133,24 @@ fn traffic(view: &cutover_engine::view::TrafficView) -> Value {
     })
 }
 
+/// How a run ended: what `--output json` prints, and what stays in the run's folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Document {
+    #[serde(flatten)]
+    pub(crate) report: RunReport,
+    /// What was measured, by way and stack.
+    pub(crate) stacks: Vec<ArmLatency>,
+}
+
 /// Prints how the run ended.
-pub(crate) fn finish(output: Output, report: &RunReport, latencies: &[ArmLatency]) {
-    let mut document = json!(report);
-    document["stacks"] = json!(latencies);
+pub(crate) fn finish(output: Output, document: &Document) {
+    let mut value = json!(document);
     match output {
-        Output::Human => console::data(&summary::text(report, latencies)),
-        Output::Json => console::data(&format!("{document:#}")),
+        Output::Human => console::data(&summary::text(&document.report, &document.stacks)),
+        Output::Json => console::data(&format!("{value:#}")),
         Output::Ndjson => {
-            document["event"] = json!("ended");
-            console::data(&document.to_string());
+            value["event"] = json!("ended");
+            console::data(&value.to_string());
         }
     }
 }

@@ -12,10 +12,9 @@ use cutover_engine::runner::Start;
 use cutover_engine::state::State;
 use cutover_rehearsal::fault::FaultAt;
 use cutover_rehearsal::local::{LocalShifter, LocalStacks};
-use cutover_scenarios::plan::{Gate, Plan};
+use cutover_scenarios::plan::Plan;
 
-use super::{drive, on_screen};
-use crate::args::Show;
+use super::{Place, drive, listen};
 use crate::exit::{Exit, Failure};
 
 /// A run that is to be made.
@@ -37,8 +36,7 @@ pub(crate) struct Driven {
 }
 
 /// Makes a run and drives it to its end.
-pub(crate) async fn start(home: &Home, new: New, show: &Show) -> Result<Exit, Failure> {
-    refuse_gates_that_nobody_can_open(&new.plan, on_screen(show))?;
+pub(crate) async fn begin(home: &Home, new: New, place: Place<'_>) -> Result<Exit, Failure> {
     let id = run_id(&new.plan.name, clock::wall(), std::process::id());
     let lease = take_lock(home, &new.plan, &id)?;
     let folder = home
@@ -46,7 +44,9 @@ pub(crate) async fn start(home: &Home, new: New, show: &Show) -> Result<Exit, Fa
         .map_err(|error| Failure::chain(&error))?;
     let clock = Clock::start();
     let fault = new.fault;
-    let (journal, state) = begin_journal(&folder, &clock, id, new).inspect_err(|_| {
+    let begun = listen(&folder, place)
+        .and_then(|listener| Ok((listener, begin_journal(&folder, &clock, id, new)?)));
+    let (listener, (journal, state)) = begun.inspect_err(|_| {
         // A run without a beginning is none; nothing has been started for it yet.
         let _ = std::fs::remove_dir_all(folder.path());
     })?;
@@ -60,7 +60,7 @@ pub(crate) async fn start(home: &Home, new: New, show: &Show) -> Result<Exit, Fa
         shifter,
         lease,
     };
-    drive(driven, Start::Fresh, show).await
+    drive(driven, listener, Start::Fresh, place).await
 }
 
 fn begin_journal(
@@ -84,27 +84,6 @@ fn begin_journal(
     Ok((journal, state))
 }
 
-/// Manual gates are opened on the screen; without one the run would wait for ever.
-fn refuse_gates_that_nobody_can_open(plan: &Plan, screen: bool) -> Result<(), Failure> {
-    let manual: Vec<_> = plan
-        .steps
-        .iter()
-        .filter(|step| step.gate == Some(Gate::Manual))
-        .map(|step| step.weight.to_string())
-        .collect();
-    if screen || manual.is_empty() {
-        return Ok(());
-    }
-    Err(Failure {
-        message: format!(
-            "the plan has manual gates (before {}), and nobody can open them without the screen; \
-             run it on a terminal, or give the steps no gate or a `window`; nothing was touched",
-            manual.join(", ")
-        ),
-        exit: Exit::PreflightFailed,
-    })
-}
-
 /// Takes the lock of a plan's service for a run of this process.
 pub(crate) fn take_lock(home: &Home, plan: &Plan, run: &str) -> Result<Arc<dyn Lease>, Failure> {
     let now = clock::wall();
@@ -120,7 +99,7 @@ pub(crate) fn take_lock(home: &Home, plan: &Plan, run: &str) -> Result<Arc<dyn L
     lock.map(|lock| Arc::new(lock) as _)
         .map_err(|error| match error {
             LockError::Held { .. } | LockError::Unknown { .. } => Failure {
-                message: format!("{error}; watch it with `cutover status`"),
+                message: format!("{error}; watch it: cutover attach"),
                 exit: Exit::Locked,
             },
             LockError::Folder(error) => Failure::chain(&error),
@@ -128,7 +107,7 @@ pub(crate) fn take_lock(home: &Home, plan: &Plan, run: &str) -> Result<Arc<dyn L
 }
 
 /// Records that this process drives the run from now on.
-pub(crate) fn take_over(
+pub(super) fn take_over(
     journal: &mut Journal,
     state: &mut State,
     clock: &Clock,
@@ -165,7 +144,7 @@ pub(crate) fn local_ports(
 
 /// The file that this very program was started from: proc(5) keeps it, also when it is replaced or
 /// removed while the run goes on, so that all processes of a run are of one version.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Who runs this program, as the journal names people: `ann@laptop (process 4711)`.
 pub(crate) fn person() -> String {
@@ -180,7 +159,8 @@ fn user() -> String {
     )
 }
 
-fn host() -> String {
+/// The name of this machine.
+pub(crate) fn host() -> String {
     nix::unistd::gethostname()
         .ok()
         .and_then(|name| name.into_string().ok())

@@ -1,5 +1,6 @@
 //! The load generator as the engine's port: a plan's load becomes streams, reports become samples.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use cutover_loadgen::stats::ArmStats;
 use cutover_loadgen::{Entry, Report, Session};
 use cutover_rehearsal::local::STACK_HEADER;
 use cutover_scenarios::plan::{self, Bound, Objective, Plan, Signal};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
@@ -303,14 +304,14 @@ pub(crate) struct LatencyReport(Arc<Mutex<[[ArmStats; 2]; 2]>>);
 
 /// Latencies in milliseconds. `from_sent` says how fast the stack answers; `from_intended` adds
 /// what a user waits when the load falls behind its schedule (free of coordinated omission).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ArmLatency {
-    pub(crate) through: &'static str,
-    pub(crate) stack: &'static str,
+    pub(crate) through: String,
+    pub(crate) stack: String,
     pub(crate) requests: u64,
     pub(crate) failed: u64,
     /// Failures by kind.
-    pub(crate) failures: std::collections::BTreeMap<&'static str, u64>,
+    pub(crate) failures: BTreeMap<String, u64>,
     pub(crate) from_sent_ms: Option<Quantiles>,
     pub(crate) from_intended_ms: Option<Quantiles>,
     /// How late the generator itself was.
@@ -319,7 +320,7 @@ pub(crate) struct ArmLatency {
     pub(crate) dropped: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Quantiles {
     pub(crate) p50: f64,
     pub(crate) p95: f64,
@@ -352,7 +353,7 @@ impl LatencyReport {
     }
 }
 
-fn arm_latency(through: &'static str, stack: &'static str, stats: &ArmStats) -> ArmLatency {
+fn arm_latency(through: &str, stack: &str, stats: &ArmStats) -> ArmLatency {
     let quantiles = |latencies: &cutover_loadgen::stats::Latencies| {
         let ms = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
         Some(Quantiles {
@@ -364,15 +365,15 @@ fn arm_latency(through: &'static str, stack: &'static str, stats: &ArmStats) -> 
     };
     let counters = &stats.counters;
     ArmLatency {
-        through,
-        stack,
+        through: through.to_owned(),
+        stack: stack.to_owned(),
         requests: counters.requests,
         failed: counters.failed.total(),
         failures: counters
             .failed
             .iter()
             .filter(|(_, count)| *count > 0)
-            .map(|(kind, count)| (kind.label(), count))
+            .map(|(kind, count)| (kind.label().to_owned(), count))
             .collect(),
         from_sent_ms: quantiles(&stats.from_sent),
         from_intended_ms: quantiles(&stats.from_intended),

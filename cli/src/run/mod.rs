@@ -1,44 +1,138 @@
-//! Drives a run from this process: ports, signals, screen, end.
+//! Drives a run, here or in the background, and watches one that is driven elsewhere.
 //!
 //! | module | subject |
 //! | --- | --- |
 //! | [`begin`] | makes a run, or takes one over: folder, lock, journal, ports |
+//! | [`background`] | a driver that outlives the terminal |
 //! | [`heartbeat`] | signs of life for others who want the service |
 //! | [`load`] | the load generator as the engine's port |
 //! | [`signals`] | signals as requests to the run |
+//! | [`watch`] | a run that another process drives, on the screen or in lines |
 //! | this one | puts them together, and ends the stacks on every way out |
 
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use cutover_engine::folder::{Home, RunFolder};
+use cutover_engine::lock::Lease;
 use cutover_engine::phase::Outcome;
 use cutover_engine::report::RunReport;
 use cutover_engine::runner::{self, Asked, Audience, Control, Ports, RunEvent, Runner, Start};
-use cutover_engine::view::RunView;
+use cutover_engine::view::Command;
 use cutover_rehearsal::local::parts_alive;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch as latest};
 
-use crate::args::{Output, Show};
+use crate::args::{Driving, Output, Show};
 use crate::console;
+use crate::control::protocol::Happening;
+use crate::control::server::{Listener, Server};
 use crate::exit::{Exit, Failure};
-use crate::output::{self, Teller};
-use crate::screen::{self, ScreenEnd, ScreenOptions};
+use crate::output::{self, Document, Teller};
 
+mod background;
 mod begin;
 mod heartbeat;
 mod load;
 mod signals;
+pub(crate) mod watch;
 
 use heartbeat::Heartbeat;
 use load::{GeneratedLoad, LatencyReport};
 
-pub(crate) use begin::{Driven, New, local_ports, person, start, take_lock, take_over};
+pub(crate) use background::{Job, Starter};
+pub(crate) use begin::{Driven, New, begin, host, local_ports, person, take_lock};
 pub(crate) use load::ArmLatency;
 pub(crate) use signals::survive_full_files;
 
-/// Drives a run to its end, shows it, and ends the stacks unless the run was only rolled back
-/// from outside: then they go on serving, as real ones would.
-pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<Exit, Failure> {
+/// Where a run is driven.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// In the process that a person started, one line per event.
+    Foreground(Output),
+    /// In a process of its own, for whoever attaches.
+    Background(&'a Starter),
+}
+
+/// Makes a run and drives it: here; or in the background, for the screen and with `--detach`.
+pub(crate) async fn start(home: &Home, new: New, driving: &Driving) -> Result<Exit, Failure> {
+    if in_background(driving) {
+        let job = Job::Start {
+            plan: Box::new(new.plan),
+            fault: new.fault.map(|fault| fault.to_string()),
+        };
+        return launch(home, &job, driving).await;
+    }
+    begin(home, new, Place::Foreground(driving.show.output)).await
+}
+
+/// Whether the driver is to be a process of its own.
+pub(crate) fn in_background(driving: &Driving) -> bool {
+    driving.detach || on_screen(&driving.show)
+}
+
+/// Starts a driver in the background, and watches it unless it is to be left alone.
+pub(crate) async fn launch(home: &Home, job: &Job, driving: &Driving) -> Result<Exit, Failure> {
+    let driver = background::launch(home, job)?;
+    if driving.detach {
+        driver.tell(driving.show.output);
+        return Ok(Exit::Done);
+    }
+    let watched = watch::on_screen(home, &driver.folder).await;
+    // A run that goes on has no end to wait for.
+    if watch::last_report(&driver.folder).is_some() {
+        driver.wait_for_end().await;
+    }
+    watched
+}
+
+/// Whether the run is shown on the terminal screen, where a person can answer.
+pub(crate) fn on_screen(show: &Show) -> bool {
+    show.output == Output::Human && !show.no_tui && console::attended()
+}
+
+/// Goes on with a run that was taken over: opens its control socket, writes down that this process
+/// drives it, and does so.
+pub(crate) async fn drive_on(
+    mut driven: Driven,
+    start: Start,
+    place: Place<'_>,
+) -> Result<Exit, Failure> {
+    let listener = listen(&driven.folder, place)?;
+    begin::take_over(&mut driven.journal, &mut driven.state, &driven.clock)?;
+    drive(driven, listener, start, place).await
+}
+
+/// Opens the control socket. Without one, a run in the foreground goes on unasked; one in the
+/// background could not be reached at all.
+fn listen(folder: &RunFolder, place: Place<'_>) -> Result<Option<Listener>, Failure> {
+    match (Listener::bind(folder.path()), place) {
+        (Ok(listener), _) => Ok(Some(listener)),
+        (Err(error), Place::Foreground(_)) => {
+            console::note(&format!(
+                "the control socket cannot be made in {} ({error}): nobody can ask this run from \
+                 elsewhere; Ctrl-C here rolls back",
+                folder.path().display()
+            ));
+            Ok(None)
+        }
+        (Err(error), Place::Background(_)) => Err(Failure::error(format!(
+            "the control socket cannot be made in {}: {error}; a run in the background needs it; \
+             choose another folder with --dir",
+            folder.path().display()
+        ))),
+    }
+}
+
+/// Drives a run to its end, and ends the stacks unless the run was only rolled back from outside:
+/// then they go on serving, as real ones would.
+async fn drive(
+    driven: Driven,
+    listener: Option<Listener>,
+    start: Start,
+    place: Place<'_>,
+) -> Result<Exit, Failure> {
     let Driven {
         folder,
         state,
@@ -49,22 +143,35 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
         lease,
     } = driven;
     let heartbeat = Heartbeat::of(Arc::clone(&lease));
-    let screen = on_screen(show);
     let taking_back = matches!(start, Start::Rollback { .. });
     let latencies = LatencyReport::default();
     let load = (!taking_back)
         .then(|| Box::new(GeneratedLoad::new(&state.plan, latencies.clone())) as Box<_>);
     let (controls, asked) = mpsc::unbounded_channel();
     let (events, happening) = mpsc::unbounded_channel();
-    let (views, view) = watch::channel(runner::first_view(&state));
-    let lines = Arc::new(AtomicBool::new(!screen));
+    let (views, view) = latest::channel(runner::first_view(&state));
 
-    signals::listen(controls.clone(), Arc::clone(&lines));
-    let teller = tokio::spawn(tell(
-        happening,
-        Teller::new(show.output),
-        Arc::clone(&lines),
-    ));
+    // What an earlier driver said at its end is not the end any more.
+    let _ = fs::remove_file(folder.report());
+    signals::listen(controls.clone());
+    let server = listener.map(|listener| {
+        let run = folder.id().to_owned();
+        Server::serve(listener, run, folder.journal(), controls.clone(), view)
+    });
+    let (output, attended) = match place {
+        Place::Foreground(output) => (output, false),
+        Place::Background(starter) => {
+            if let Err(error) = starter.serving(&folder) {
+                // Whoever wanted this run left before it began.
+                let by = format!("its starter, which is gone ({error})");
+                let _ = controls.send(Control::Command(Asked::new(Command::Interrupt, by)));
+            }
+            (Output::Human, true)
+        }
+    };
+    let teller = Teller::new(output, folder.id().to_owned());
+    let followers = server.as_ref().map(Server::events);
+    let telling = tokio::spawn(tell(happening, teller, followers));
     let ports = Ports {
         stacks: stacks.clone(),
         shifter,
@@ -78,16 +185,15 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
         events,
         views,
     };
-    let runner = Runner::new(state, journal, clock, ports, audience, screen);
-    let running = tokio::spawn(runner.run(start));
-    if screen {
-        watch_on_screen(view, controls, &lines).await;
-    }
-    let report = running.await;
-    let _ = teller.await;
+    let runner = Runner::new(state, journal, clock, ports, audience, attended);
+    let report = tokio::spawn(runner.run(start)).await;
+    let _ = telling.await;
 
-    // Whatever happened, what this process started ends with it, unless a person needs it still.
+    // Whatever happened, what this process started ends with it, unless a person needs it still,
+    // or another driver has it by now.
+    let ours = lease.still_ours().is_ok();
     let needed = taking_back
+        || !ours
         || report
             .as_ref()
             .is_ok_and(|report| matches!(report.outcome, Outcome::Held | Outcome::Stuck));
@@ -96,18 +202,65 @@ pub(crate) async fn drive(driven: Driven, start: Start, show: &Show) -> Result<E
     } else {
         stacks.end().await;
     }
-    drop(heartbeat);
-    lease.release().await;
-    let mut report = report.map_err(|error| {
+    let report = report.map_err(|error| {
         Failure::error(format!(
             "the driver failed: {error}; the local stacks have been ended; the journal is {}",
             folder.journal().display()
         ))
-    })?;
-    let left_running = needed && !parts_alive(folder.path()).is_empty();
-    explain_local_end(&mut report, left_running);
-    output::finish(show.output, &report, &latencies.take());
-    Ok(Exit::of(&report))
+    });
+    let document = report.map(|mut report| {
+        let left_running = needed && !parts_alive(folder.path()).is_empty();
+        explain_local_end(&mut report, left_running);
+        let stacks = latencies.take();
+        Document { report, stacks }
+    });
+    drop(heartbeat);
+    end(&folder, lease, server, document, output).await
+}
+
+/// Gives everything back, and tells everybody who is there how the run ended. What lies in the
+/// run's folder belongs to whoever holds the lock.
+async fn end(
+    folder: &RunFolder,
+    lease: Arc<dyn Lease>,
+    server: Option<Server>,
+    document: Result<Document, Failure>,
+    output: Output,
+) -> Result<Exit, Failure> {
+    if lease.still_ours().is_ok() {
+        if let Ok(document) = &document
+            && let Err(error) = keep(folder, document)
+        {
+            console::note(&format!("{}: {error}", folder.report().display()));
+        }
+        if let Some(server) = &server {
+            server.remove_socket();
+        }
+    }
+    // Before anybody hears of the end: they may want to begin the next run.
+    lease.release().await;
+    let document = document?;
+    output::finish(output, &document);
+    let exit = Exit::of(&document.report);
+    if let Some(server) = server {
+        server.say_farewell(document).await;
+    }
+    Ok(exit)
+}
+
+/// Keeps the report in the run's folder, whole or not at all.
+fn keep(folder: &RunFolder, document: &Document) -> io::Result<()> {
+    let path = folder.report();
+    let unfinished = path.with_extension("json.new");
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    serde_json::to_writer_pretty(&file, document)?;
+    file.sync_data()?;
+    fs::rename(unfinished, path)
 }
 
 /// What comes next differs for stacks that end with their driver.
@@ -126,70 +279,16 @@ fn explain_local_end(report: &mut RunReport, left_running: bool) {
     }
 }
 
-/// Whether the run is shown on the terminal screen, where a person can answer.
-fn on_screen(show: &Show) -> bool {
-    show.output == Output::Human && !show.no_tui && console::attended()
-}
-
-/// Shows the run until it ends or a person leaves; then lines go on where the screen was.
-async fn watch_on_screen(
-    views: watch::Receiver<RunView>,
-    controls: mpsc::UnboundedSender<Control>,
-    lines: &AtomicBool,
-) {
-    let (commands, mut asked) = mpsc::unbounded_channel();
-    let forward = controls.clone();
-    let forwarding = tokio::spawn(async move {
-        while let Some(command) = asked.recv().await {
-            let _ = forward.send(Control::Command(Asked::new(command, "the screen")));
-        }
-    });
-    let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .is_none_or(|locale| {
-            locale
-                .to_ascii_lowercase()
-                .replace('-', "")
-                .contains("utf8")
-        });
-    let options = ScreenOptions {
-        colour: !console::no_colour(),
-        unicode,
-    };
-    // In a task of its own: a screen that breaks must not take the run with it.
-    let shown = tokio::spawn(screen::run(views, commands, options)).await;
-    let shown = shown.unwrap_or_else(|broken| Err(std::io::Error::other(broken)));
-    match shown {
-        Ok(ScreenEnd::RunEnded | ScreenEnd::RunLost) => {}
-        Ok(ScreenEnd::Detached) => {
-            lines.store(true, Ordering::Relaxed);
-            let _ = controls.send(Control::Unattended);
-            console::note(
-                "the screen is closed; the run goes on here, one line per event (Ctrl-C rolls back)",
-            );
-        }
-        Ok(ScreenEnd::StopNow) => {
-            lines.store(true, Ordering::Relaxed);
-            let _ = controls.send(Control::StopNow);
-        }
-        Err(error) => {
-            lines.store(true, Ordering::Relaxed);
-            let _ = controls.send(Control::Unattended);
-            console::note(&format!(
-                "the screen failed ({error}); the run goes on, one line per event"
-            ));
-        }
-    }
-    forwarding.abort();
-}
-
 async fn tell(
     mut events: mpsc::UnboundedReceiver<RunEvent>,
     teller: Teller,
-    lines: Arc<AtomicBool>,
+    followers: Option<broadcast::Sender<Happening>>,
 ) {
     while let Some(event) = events.recv().await {
-        teller.tell(&event, lines.load(Ordering::Relaxed));
+        teller.tell(&event);
+        if let (Some(followers), Some(happening)) = (&followers, Happening::of(&event)) {
+            // Nobody may be there.
+            let _ = followers.send(happening);
+        }
     }
 }

@@ -1,17 +1,17 @@
 //! Signals as requests to the run.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use cutover_engine::runner::{Asked, Control};
 use cutover_engine::view::Command;
-use nix::sys::signal::Signal;
-use tokio::signal::unix::{SignalKind, signal};
+use nix::sys::signal::Signal as Number;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 
 use crate::console;
+use crate::control::protocol::Request;
 
 /// Signals this close together are one: `timeout` and shells send theirs to the process and once
 /// more to its group.
@@ -22,12 +22,12 @@ const ONE_SIGNAL: Duration = Duration::from_millis(300);
 /// To be called inside a runtime.
 pub(crate) fn survive_full_files() {
     // Once there is a handler the default is gone, whether or not anybody listens.
-    let _ = signal(SignalKind::from_raw(Signal::SIGXFSZ as i32));
+    let _ = signal(SignalKind::from_raw(Number::SIGXFSZ as i32));
 }
 
 /// The first SIGINT, SIGTERM or SIGQUIT rolls back and ends; the second stops at once. SIGHUP (the
 /// terminal went away) changes nothing: a run does not hang on its terminal.
-pub(super) fn listen(controls: UnboundedSender<Control>, lines: Arc<AtomicBool>) {
+pub(super) fn listen(controls: UnboundedSender<Control>) {
     let kinds = [
         SignalKind::interrupt(),
         SignalKind::terminate(),
@@ -38,7 +38,7 @@ pub(super) fn listen(controls: UnboundedSender<Control>, lines: Arc<AtomicBool>)
         let Ok(mut signals) = signal(kind) else {
             continue;
         };
-        let (controls, lines) = (controls.clone(), Arc::clone(&lines));
+        let controls = controls.clone();
         let first = Arc::clone(&first);
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
@@ -48,9 +48,7 @@ pub(super) fn listen(controls: UnboundedSender<Control>, lines: Arc<AtomicBool>)
                         let _ = controls.send(Control::StopNow);
                     }
                 } else if first.set(now).is_ok() {
-                    if lines.load(Ordering::Relaxed) {
-                        console::note("rolling back; once more stops at once");
-                    }
+                    console::note("rolling back; once more stops at once");
                     let _ =
                         controls.send(Control::Command(Asked::new(Command::Interrupt, "signal")));
                 }
@@ -59,5 +57,46 @@ pub(super) fn listen(controls: UnboundedSender<Control>, lines: Arc<AtomicBool>)
     }
     if let Ok(mut hangups) = signal(SignalKind::hangup()) {
         tokio::spawn(async move { while hangups.recv().await.is_some() {} });
+    }
+}
+
+/// The same at a screen, which is no driver: SIGINT is the key Ctrl-C wherever it comes from; the
+/// future ends with SIGTERM or SIGQUIT, which ask the screen to end and the run for nothing.
+pub(super) fn listen_at_screen(requests: UnboundedSender<Request>) -> impl Future<Output = ()> {
+    if let Ok(mut interrupts) = signal(SignalKind::interrupt()) {
+        tokio::spawn(async move {
+            let mut first: Option<Instant> = None;
+            while interrupts.recv().await.is_some() {
+                let now = Instant::now();
+                let request = match first {
+                    None => {
+                        first = Some(now);
+                        let command = Command::Interrupt;
+                        Request::Command { command }
+                    }
+                    Some(first) if now >= first + ONE_SIGNAL => Request::StopNow,
+                    Some(_) => continue,
+                };
+                let _ = requests.send(request);
+            }
+        });
+    }
+    if let Ok(mut hangups) = signal(SignalKind::hangup()) {
+        tokio::spawn(async move { while hangups.recv().await.is_some() {} });
+    }
+    let ends = [SignalKind::terminate(), SignalKind::quit()].map(|kind| signal(kind).ok());
+    async move {
+        let [mut terminate, mut quit] = ends;
+        tokio::select! {
+            () = next(&mut terminate) => {}
+            () = next(&mut quit) => {}
+        }
+    }
+}
+
+async fn next(signals: &mut Option<Signal>) {
+    match signals {
+        Some(signals) => drop(signals.recv().await),
+        None => std::future::pending().await,
     }
 }

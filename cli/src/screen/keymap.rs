@@ -9,6 +9,8 @@ use super::state::Mode;
 pub(crate) enum Action {
     /// Pause the run, or let a paused run go on.
     TogglePause,
+    /// Stay at this weight when the hold is over.
+    Hold,
     /// Open the manual gate, or end the hold early.
     Advance,
     /// Ask whether to roll back.
@@ -47,8 +49,9 @@ pub(crate) enum Scroll {
 }
 
 /// The keys as the help shows them.
-pub(crate) const HELP: [(&str, &str); 8] = [
+pub(crate) const HELP: [(&str, &str); 9] = [
     ("p", "pause; again: continue. Guards stay armed"),
+    ("h", "hold: stay at this weight until p or a"),
     ("a", "advance: open the gate or end the hold early"),
     ("r", "roll back: all traffic to the source (asks first)"),
     ("d  q", "detach: leave the screen, the run goes on"),
@@ -93,6 +96,7 @@ fn control(code: KeyCode) -> Option<Action> {
 fn watching(code: KeyCode) -> Option<Action> {
     match lower(code) {
         KeyCode::Char('p') => Some(Action::TogglePause),
+        KeyCode::Char('h') => Some(Action::Hold),
         KeyCode::Char('a') => Some(Action::Advance),
         KeyCode::Char('r') => Some(Action::AskRollback),
         KeyCode::Char('d' | 'q') => Some(Action::Detach),
@@ -145,12 +149,15 @@ mod tests {
 
     #[test]
     fn every_key_in_every_mode() {
-        use Action::{Advance, AskRollback, Close, ConfirmRollback, Detach, OpenHelp, TogglePause};
+        use Action::{
+            Advance, AskRollback, Close, ConfirmRollback, Detach, Hold, OpenHelp, TogglePause,
+        };
         let scroll = |by| Some(Action::Scroll(by));
         // The key, then what it does while watching, in the help, in the question.
         let table = [
             (KeyCode::Char('p'), [Some(TogglePause), None, None]),
             (KeyCode::Char('P'), [Some(TogglePause), None, None]),
+            (KeyCode::Char('h'), [Some(Hold), None, None]),
             (KeyCode::Char('a'), [Some(Advance), None, None]),
             (KeyCode::Char('r'), [Some(AskRollback), None, None]),
             (KeyCode::Char('R'), [Some(AskRollback), None, None]),

@@ -54,6 +54,7 @@ struct Session {
     views: watch::Sender<RunView>,
     commands: mpsc::UnboundedReceiver<Command>,
     keys: mpsc::UnboundedSender<io::Result<Event>>,
+    notices: mpsc::UnboundedSender<String>,
     frames: watch::Receiver<String>,
     screen: tokio::task::JoinHandle<io::Result<ScreenEnd>>,
 }
@@ -63,6 +64,7 @@ impl Session {
         let (views, seen) = watch::channel(view);
         let (send, commands) = mpsc::unbounded_channel();
         let (keys, typed) = mpsc::unbounded_channel();
+        let (notices, noticed) = mpsc::unbounded_channel();
         let (frames, shown) = watch::channel(String::new());
         let mut memory = Memory {
             terminal: Terminal::new(TestBackend::new(80, 24)).unwrap(),
@@ -72,12 +74,13 @@ impl Session {
             typed.recv().await.map(|event| (event, typed))
         }));
         let screen = tokio::spawn(async move {
-            detached_if_gone(follow(&mut memory, typed, seen, send, OPTIONS).await)
+            detached_if_gone(follow(&mut memory, typed, seen, send, noticed, OPTIONS).await)
         });
         Session {
             views,
             commands,
             keys,
+            notices,
             frames: shown,
             screen,
         }
@@ -145,8 +148,9 @@ async fn a_run_that_had_ended_before_is_drawn_once() {
 #[tokio::test]
 async fn keys_reach_the_run_as_commands() {
     let mut session = Session::begin(sample::shifting());
-    session.type_text("pary");
+    session.type_text("phary");
     assert_eq!(session.command().await, Some(Command::Pause));
+    assert_eq!(session.command().await, Some(Command::Hold));
     assert_eq!(session.command().await, Some(Command::Advance));
     assert_eq!(
         session.command().await,
@@ -166,6 +170,18 @@ async fn ctrl_c_interrupts_first_and_stops_then() {
     session.press(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert_eq!(session.command().await, None, "the second one is not sent");
     assert_eq!(session.ended().await.unwrap(), ScreenEnd::StopNow);
+}
+
+#[tokio::test]
+async fn what_the_run_refuses_is_shown() {
+    let mut session = Session::begin(sample::shifting());
+    session.type_text("a");
+    session.shows("asked the run to advance").await;
+    session
+        .notices
+        .send("refused: the bake cannot be cut short".to_owned())
+        .unwrap();
+    session.shows("refused: the bake cannot be cut short").await;
 }
 
 #[tokio::test]

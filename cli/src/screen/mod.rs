@@ -1,5 +1,5 @@
 //! The terminal screen of a run: a client that shows what the run publishes and passes on what a
-//! person asks. Closing it does not stop the run.
+//! person asks. Closing it does not stop the run, and several may show one run.
 //!
 //! - [`keymap`]: a key becomes an action
 //! - [`state`]: an action changes the screen's own state, and has an effect
@@ -16,7 +16,7 @@ mod format;
 mod hangup;
 mod keymap;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod state;
 mod terminal;
 mod theme;
@@ -63,7 +63,8 @@ pub(crate) enum ScreenEnd {
 /// Frames are drawn at most this often, except after a key, which is answered at once.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Shows the run on the terminal until it ends or a person leaves.
+/// Shows the run on the terminal until it ends or a person leaves. `notices` are what the run
+/// answers to commands when that is worth saying: refusals.
 ///
 /// The terminal (standard error, with keys from standard input) is given back before this
 /// returns, when the future is dropped, and before the message of a panic is printed.
@@ -74,13 +75,14 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) async fn run(
     views: watch::Receiver<RunView>,
     commands: mpsc::UnboundedSender<Command>,
+    notices: mpsc::UnboundedReceiver<String>,
     options: ScreenOptions,
 ) -> io::Result<ScreenEnd> {
     let shown = async {
         let mut terminal = TerminalGuard::take()?;
         let (_watch, closed) = hangup::watch()?;
         let keys = Box::pin(EventStream::new().take_until(closed));
-        follow(&mut terminal, keys, views, commands, options).await
+        follow(&mut terminal, keys, views, commands, notices, options).await
     };
     detached_if_gone(shown.await)
 }
@@ -99,6 +101,7 @@ async fn follow(
     mut keys: impl Stream<Item = io::Result<Event>> + Unpin,
     mut views: watch::Receiver<RunView>,
     commands: mpsc::UnboundedSender<Command>,
+    mut notices: mpsc::UnboundedReceiver<String>,
     options: ScreenOptions,
 ) -> io::Result<ScreenEnd> {
     let mut view = views.borrow_and_update().clone();
@@ -144,6 +147,10 @@ async fn follow(
                 let next = views.borrow_and_update().clone();
                 ui.follow(&view, &next);
                 view = next;
+                stale = true;
+            }
+            Some(notice) = notices.recv() => {
+                ui.say(notice);
                 stale = true;
             }
             _ = tick.tick() => {

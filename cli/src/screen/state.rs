@@ -55,7 +55,7 @@ pub(crate) struct UiState {
 /// Something to say for a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Notice {
-    text: &'static str,
+    text: String,
     ticks_left: u32,
 }
 
@@ -79,8 +79,8 @@ impl UiState {
     }
 
     /// What is to be said for a moment.
-    pub(crate) fn notice(&self) -> Option<&'static str> {
-        self.notice.as_ref().map(|notice| notice.text)
+    pub(crate) fn notice(&self) -> Option<&str> {
+        self.notice.as_ref().map(|notice| notice.text.as_str())
     }
 
     /// Changes the state as `action` asks, and says what else is to be done.
@@ -94,6 +94,10 @@ impl UiState {
                     self.say("asked the run to pause");
                     Effect::Send(Command::Pause)
                 }
+            }
+            Action::Hold => {
+                self.say("asked the run to stay at this weight");
+                Effect::Send(Command::Hold)
             }
             Action::Advance => {
                 self.say("asked the run to advance");
@@ -171,9 +175,10 @@ impl UiState {
         over
     }
 
-    fn say(&mut self, text: &'static str) {
+    /// Says something for a moment.
+    pub(crate) fn say(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice {
-            text,
+            text: text.into(),
             ticks_left: NOTICE_TICKS,
         });
     }

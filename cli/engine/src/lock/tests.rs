@@ -45,8 +45,8 @@ fn the_second_run_is_told_who_holds_the_lock() {
     let error = home.lock("shop", second).unwrap_err().to_string();
     assert_eq!(
         error,
-        "another run of `shop` is under way: r1, driven by ann on elsewhere (process 7) since \
-         2026-11-21T10:00:00Z, last heartbeat 3.0 s ago"
+        "another run of `shop` is under way: r1, driven by ann, process 7 on elsewhere, \
+         since 2026-11-21T10:00:00Z, last heartbeat 3.0 s ago"
     );
     assert_eq!(home.holder("shop"), Some(holder("r1")));
     assert_eq!(home.holders(), [holder("r1")]);

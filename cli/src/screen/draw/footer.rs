@@ -19,6 +19,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, ui: &UiSta
     let keys: &[(&str, &str)] = match ui.mode() {
         Mode::Watching => &[
             ("p", pause),
+            ("h", "hold"),
             ("a", "advance"),
             ("r", "roll back"),
             ("d", "detach"),
