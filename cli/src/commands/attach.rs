@@ -4,6 +4,7 @@ use cutover_engine::folder::Home;
 
 use super::{taken_over, target::Target};
 use crate::args::Attach;
+use crate::console;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::run::on_screen;
@@ -24,6 +25,10 @@ pub(super) fn run(home: &Home, attach: &Attach) -> Result<Exit, Failure> {
             watch::on_screen(home, &folder).await
         } else {
             let lines = Lines::listen(home, &folder).await?;
+            console::note(&format!(
+                "watching run {}; Ctrl-C leaves it to itself",
+                folder.id()
+            ));
             lines.tell_to_end(home, &folder, attach.show.output).await
         }
     })

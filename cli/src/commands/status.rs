@@ -1,17 +1,25 @@
-//! `cutover status`: where a run stands, from its journal and from the live system.
+//! `cutover status`: where a run stands, from its driver, its journal and the live system.
 
-use cutover_engine::folder::Home;
+use cutover_engine::clock;
+use cutover_engine::folder::{Home, RunFolder};
 use cutover_engine::journal::Replayed;
-use cutover_engine::lock::{Holder, service_key};
+use cutover_engine::lock::Holder;
+use cutover_engine::narrate::{percent, seconds};
 use cutover_engine::ports::Shifter as _;
+use cutover_engine::view::{GuardState, GuardView, RunView};
 use cutover_rehearsal::local::{Part, parts_alive};
 use cutover_scenarios::units::Weight;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::taken_over;
+use super::target::Target;
 use crate::args::{Output, RunCommand};
 use crate::console;
+use crate::control::client::Client;
+use crate::control::protocol::{Answer, Request};
 use crate::exit::{Exit, Failure};
+use crate::output::what_helps;
 use crate::run;
 
 /// What was found out about a run.
@@ -19,6 +27,10 @@ struct Status {
     replayed: Replayed,
     /// Who drives it right now.
     driver: Option<Holder>,
+    /// The run as its driver sees it, or why that is not known.
+    view: Option<Result<RunView, String>>,
+    /// When all this was found out.
+    now: Timestamp,
     /// Processes of its stacks that live.
     parts: Vec<Part>,
     /// The weight that the edge has, or why that is not known.
@@ -26,30 +38,39 @@ struct Status {
     next: Vec<String>,
 }
 
+impl Status {
+    /// What the driver says, if it says anything.
+    fn said(&self) -> Option<&RunView> {
+        self.view.as_ref().and_then(|view| view.as_ref().ok())
+    }
+}
+
 pub(super) fn run(home: &Home, asked: &RunCommand) -> Result<Exit, Failure> {
-    let folder = home
-        .find_run(asked.run.as_deref())
-        .map_err(|error| Failure::chain(&error))?;
-    let replayed = taken_over::read(&folder)?;
-    let (stacks, shifter) = run::local_ports(&replayed.state, &folder, None)?;
-    let live = super::runtime()?.block_on(async {
+    let target = Target::find(home, asked.run.as_deref())?;
+    let folder = &target.folder;
+    let replayed = taken_over::read(folder)?;
+    let (stacks, shifter) = run::local_ports(&replayed.state, folder, None)?;
+    let (live, view) = super::runtime()?.block_on(async {
         stacks.adopt().await;
         let live = shifter.read().await.map_err(|error| error.to_string());
         stacks.leave_running().await;
-        live
+        let view = match target.driver {
+            Some(_) => Some(ask_driver(folder).await),
+            None => None,
+        };
+        (live, view)
     });
-    let driver = home
-        .holder(service_key(&replayed.state.plan))
-        .filter(|holder| holder.run == folder.id());
     let parts = parts_alive(folder.path());
-    let next = next(&replayed, driver.is_some(), live.is_ok(), !parts.is_empty());
-    let status = Status {
+    let mut status = Status {
         replayed,
-        driver,
+        driver: target.driver,
+        view,
+        now: clock::wall(),
         parts,
         live,
-        next,
+        next: Vec::new(),
     };
+    status.next = next(&status);
     match asked.output {
         Output::Human => console::data(&text(&status)),
         Output::Json => console::data(&format!("{:#}", document(&status))),
@@ -58,32 +79,55 @@ pub(super) fn run(home: &Home, asked: &RunCommand) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn next(replayed: &Replayed, driven: bool, edge_answers: bool, parts_left: bool) -> Vec<String> {
-    let run = &replayed.state.run;
-    if driven {
-        return vec!["it is being driven; nothing to do".to_owned()];
+async fn ask_driver(folder: &RunFolder) -> Result<RunView, String> {
+    let asked = async {
+        let mut client = Client::connect(folder.path()).await?;
+        client.ask(Request::Status).await
+    };
+    match asked.await {
+        Ok(Answer::View { view }) => Ok(*view),
+        Ok(_) => Err("the driver did not answer with the run".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
-    if replayed.state.outcome.is_some() && !replayed.state.waits_for_a_person() {
-        return if parts_left {
+}
+
+fn next(status: &Status) -> Vec<String> {
+    let run = &status.replayed.state.run;
+    if let Some(driver) = &status.driver {
+        let mut next = vec![format!("watch it: cutover attach {run}")];
+        if let Some(waiting) = status.said().and_then(|view| view.waiting_for.as_deref())
+            && let Some(command) = what_helps(waiting)
+        {
+            next.push(format!("it waits for a person: cutover {command} {run}"));
+        }
+        if driver.is_stale(status.now) {
+            next.push(format!(
+                "its driver fell silent; if it is gone for good: cutover unlock {run} --reason WHY"
+            ));
+        }
+        return next;
+    }
+    if status.replayed.state.outcome.is_some() && !status.replayed.state.waits_for_a_person() {
+        return if status.parts.is_empty() {
+            Vec::new()
+        } else {
             vec![format!(
                 "end what is left of its stacks: cutover cleanup {run}"
             )]
-        } else {
-            Vec::new()
         };
     }
-    if edge_answers {
+    if status.live.is_ok() {
         vec![
             format!("go on: cutover resume {run}"),
             format!("go back: cutover rollback {run}"),
             format!("or end its local stacks: cutover cleanup {run}"),
         ]
-    } else if parts_left {
+    } else if status.parts.is_empty() {
+        vec!["its local stacks are gone, so no traffic flows; begin anew when you like".to_owned()]
+    } else {
         vec![format!(
             "its edge is not up; end what is left: cutover cleanup {run}"
         )]
-    } else {
-        vec!["its local stacks are gone, so no traffic flows; begin anew when you like".to_owned()]
     }
 }
 
@@ -99,26 +143,22 @@ fn text(status: &Status) -> String {
         None => format!("phase    {}{}", state.phase, step(status)),
     });
     lines.push(match (&status.driver, ended) {
-        (Some(holder), _) => {
-            format!(
-                "driver   process {} on {}, since {}",
-                holder.pid, holder.host, holder.since
-            )
-        }
+        (Some(holder), _) => driver(holder, status.now),
         (None, Some(_)) => "driver   none, the run has ended".to_owned(),
         (None, None) => "driver   none: it was killed, crashed, or stopped at once".to_owned(),
     });
-    let journal = match (state.applied, &state.in_flight) {
-        (Some(applied), _) => format!("set {}, applied {applied}", state.set),
-        (None, _) if !state.shifted => "never written".to_owned(),
-        (None, _) => format!("set {} (in doubt: the write has no known end)", state.set),
-    };
-    let live = match &status.live {
-        Ok(weight) => format!("the edge has {weight}"),
-        Err(_) if status.parts.is_empty() => "the local stacks are gone".to_owned(),
-        Err(error) => error.clone(),
-    };
-    lines.push(format!("weight   {journal}; {live}"));
+    match &status.view {
+        Some(Ok(view)) => {
+            if let Some(waiting) = &view.waiting_for {
+                lines.push(format!("waits    for {waiting}"));
+            }
+        }
+        Some(Err(error)) => lines.push(format!("         {error}")),
+        None => {}
+    }
+    lines.push(format!("weight   {}", weight(status)));
+    let guards = status.said().map_or(&[][..], |view| &view.guards);
+    lines.extend(guards.iter().map(guard));
     for part in &status.parts {
         let registration = &part.registration;
         lines.push(format!(
@@ -131,6 +171,57 @@ fn text(status: &Status) -> String {
     }
     lines.extend(status.next.iter().map(|next| format!("next     {next}")));
     lines.join("\n")
+}
+
+fn driver(holder: &Holder, now: Timestamp) -> String {
+    let Holder {
+        user,
+        pid,
+        host,
+        since,
+        ..
+    } = holder;
+    let stale = if holder.is_stale(now) { ": stale" } else { "" };
+    format!(
+        "driver   process {pid} of {user} on {host}, since {since:.0}, last heartbeat {} ago{stale}",
+        seconds(holder.silent_for(now))
+    )
+}
+
+fn weight(status: &Status) -> String {
+    let state = &status.replayed.state;
+    let journal = match (state.applied, &state.in_flight) {
+        (Some(applied), _) => format!("set {}, applied {applied}", state.set),
+        (None, _) if !state.shifted => "never written".to_owned(),
+        (None, _) => format!("set {} (in doubt: the write has no known end)", state.set),
+    };
+    let observed = status.said().and_then(|view| view.weight.observed);
+    let observed = observed.map_or(String::new(), |share| {
+        format!(", observed {}", percent(share))
+    });
+    let live = match &status.live {
+        Ok(weight) => format!("the edge has {weight}"),
+        Err(_) if status.parts.is_empty() => "the local stacks are gone".to_owned(),
+        Err(error) => error.clone(),
+    };
+    format!("{journal}{observed}; {live}")
+}
+
+/// How near a guard is to a breach.
+fn guard(guard: &GuardView) -> String {
+    let evidence = (guard.log_e / guard.threshold).clamp(0.0, 1.0);
+    let state = match guard.state {
+        GuardState::Quiet => "quiet",
+        GuardState::Near => "near a breach: the run holds",
+        GuardState::Breach => "BREACH",
+    };
+    format!(
+        "guard    {:<28} {:>4.0} % of the evidence for a breach, {} of {} requests bad; {state}",
+        guard.name,
+        evidence * 100.0,
+        guard.bad,
+        guard.requests
+    )
 }
 
 fn step(status: &Status) -> String {
@@ -151,7 +242,7 @@ fn step(status: &Status) -> String {
 
 fn document(status: &Status) -> Value {
     let state = &status.replayed.state;
-    let percent = |weight: Weight| f64::from(weight.parts()) / 100.0;
+    let in_percent = |weight: Weight| f64::from(weight.parts()) / 100.0;
     json!({
         "run": state.run,
         "plan": state.plan.name,
@@ -160,10 +251,15 @@ fn document(status: &Status) -> Value {
         "message": state.outcome.as_ref().map(|(_, message)| message),
         "step": state.step,
         "driver": status.driver,
+        "driver_error": status.view.as_ref().and_then(|view| view.as_ref().err()),
+        "paused": status.said().map(|view| view.paused),
+        "waiting_for": status.said().and_then(|view| view.waiting_for.as_ref()),
+        "guards": status.said().map(|view| &view.guards),
         "weight": {
-            "set": percent(state.set),
-            "applied": state.applied.map(percent),
-            "live": status.live.as_ref().ok().copied().map(percent),
+            "set": in_percent(state.set),
+            "applied": state.applied.map(in_percent),
+            "observed": status.said().and_then(|view| view.weight.observed).map(|share| share * 100.0),
+            "live": status.live.as_ref().ok().copied().map(in_percent),
         },
         "in_flight": state.in_flight.map(|(id, effect)| json!({ "id": id, "effect": effect })),
         "processes": status.parts.iter().map(|part| json!({

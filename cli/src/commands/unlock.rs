@@ -30,8 +30,8 @@ pub(super) fn run(home: &Home, unlock: &Unlock) -> Result<Exit, Failure> {
     if alive && !unlock.force {
         return Err(Failure {
             message: format!(
-                "the driver of {holder} lives, its last heartbeat is {} old; its lock stays; ask \
-                 it instead: cutover status {run}, cutover rollback {run}; --force takes the lock \
+                "{holder}: its last heartbeat is only {} old, so its lock stays; ask the driver \
+                 instead: cutover status {run}, cutover rollback {run}; --force takes the lock \
                  in any case",
                 seconds(holder.silent_for(clock::wall())),
                 run = holder.run

@@ -62,14 +62,22 @@ impl Teller {
 
     /// What to type when the run waits for a person, who may sit elsewhere.
     fn way_on(&self, reason: &str) -> String {
-        let command = match reason.strip_prefix("a person") {
-            Some(wish) if wish.contains("open the gate") => "approve",
-            Some(wish) if wish.contains("continue") => "resume",
-            Some(_) => "rollback",
-            None => return String::new(),
-        };
-        format!(": cutover {command} {}", self.run)
+        what_helps(reason).map_or_else(String::new, |command| {
+            format!(": cutover {command} {}", self.run)
+        })
     }
+}
+
+/// The subcommand with which a person ends the waiting, when it is for a person.
+pub(crate) fn what_helps(waiting_for: &str) -> Option<&'static str> {
+    let wish = waiting_for.strip_prefix("a person")?;
+    Some(if wish.contains("open the gate") {
+        "approve"
+    } else if wish.contains("continue") {
+        "resume"
+    } else {
+        "rollback"
+    })
 }
 
 /// How loud the event is.

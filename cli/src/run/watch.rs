@@ -5,6 +5,7 @@ use std::time::Duration;
 use cutover_engine::folder::{Home, RunFolder};
 use cutover_engine::journal;
 use cutover_engine::lock::service_key;
+use cutover_engine::narrate::seconds;
 use cutover_engine::view::{Command, RunView};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -21,6 +22,9 @@ use crate::screen::{self, ScreenEnd, ScreenOptions};
 /// A driver whose run has ended ends its stacks first: processes that get ten seconds to drain.
 const END_LIMIT: Duration = Duration::from_secs(90);
 
+/// A driver says something ten times a second; silence for longer is told, time and again.
+const SILENCE: Duration = Duration::from_secs(3);
+
 /// Shows the run on the terminal until it ends or a person leaves.
 ///
 /// # Errors
@@ -33,7 +37,7 @@ pub(crate) async fn on_screen(home: &Home, folder: &RunFolder) -> Result<Exit, F
     let (views, view) = watch::channel(first);
     let (requests, asked) = mpsc::unbounded_channel();
     let (notices, noticed) = mpsc::unbounded_channel();
-    let following = tokio::spawn(follow(client, folder.clone(), views));
+    let following = tokio::spawn(follow(client, folder.clone(), views, notices.clone()));
     let asking = tokio::spawn(ask(folder.clone(), asked, notices));
     let terminated = signals::listen_at_screen(requests.clone());
 
@@ -134,14 +138,26 @@ async fn watching(folder: &RunFolder) -> Result<(Client, RunView), ClientError> 
     }
 }
 
-/// Passes views on until the run ends; `None` when the driver is gone before that.
+/// Passes views on until the run ends; `None` when the driver is gone before that. A driver that
+/// is there and says nothing is told.
 async fn follow(
     mut client: Client,
     folder: RunFolder,
     views: watch::Sender<RunView>,
+    notices: mpsc::UnboundedSender<String>,
 ) -> Option<Document> {
+    let mut silent = Duration::ZERO;
     loop {
-        match client.next().await {
+        let Ok(next) = timeout(SILENCE, client.next()).await else {
+            silent += SILENCE;
+            let _ = notices.send(format!(
+                "no news from the driver for {}: it is stopped, or its machine overloaded",
+                seconds(silent)
+            ));
+            continue;
+        };
+        silent = Duration::ZERO;
+        match next {
             Ok(Some(Answer::View { view })) => drop(views.send_replace(*view)),
             Ok(Some(Answer::Ended { report })) => return Some(*report),
             Ok(Some(_)) => {}
@@ -233,7 +249,11 @@ fn finish(
             output::finish(output, &document);
             Ok(Exit::of(&document.report))
         }
-        None => Err(unreachable(home, folder, &ClientError::Nobody)),
+        // The run is left as it was in mid-air.
+        None => Err(Failure {
+            exit: Exit::PersonNeeded,
+            ..unreachable(home, folder, &ClientError::Nobody)
+        }),
     }
 }
 
@@ -275,11 +295,8 @@ pub(crate) fn unreachable(home: &Home, folder: &RunFolder, error: &ClientError) 
         None if !state.shifted => "no traffic was shifted yet".to_owned(),
         None => format!("the target's weight was being set to {}", state.set),
     };
-    Failure {
-        message: format!(
-            "{gone}; {weight}, and nobody watches it; go on: cutover resume {run}; go back: \
-             cutover rollback {run}"
-        ),
-        exit: Exit::PersonNeeded,
-    }
+    Failure::error(format!(
+        "{gone}; {weight}, and nobody watches it; go on: cutover resume {run}; go back: cutover \
+         rollback {run}"
+    ))
 }
