@@ -348,6 +348,8 @@ impl Runner {
         self.look(now)?;
         if now.elapsed.as_secs() > self.last_second {
             self.last_second = now.elapsed.as_secs();
+            // A driver that wakes has nothing to decide, perhaps for hours; it ends all the same.
+            self.ports.lease.still_ours().map_err(Left::Lost)?;
             let view = Box::new(self.view());
             let _ = self.audience.events.send(RunEvent::Second(view));
         }

@@ -498,11 +498,16 @@ async fn a_driver_whose_service_was_taken_away_changes_nothing_more_not_even_its
     let path = stage.folder.path().join("journal.jsonl");
     let (world, journal) = (Arc::clone(&stage.world), path.clone());
     let (sender, at_loss) = oneshot::channel();
+    let (clock, lost_at) = oneshot::channel();
     when_half_is_shifted(&stage, move || {
         world.lease_is_lost.store(true, Ordering::Relaxed);
         sender.send(std::fs::read(journal).unwrap()).unwrap();
+        clock.send(tokio::time::Instant::now()).unwrap();
     });
     let report = stage.runner.run(Start::Fresh).await;
+    let went_on = lost_at.await.unwrap().elapsed();
+    // The load takes a moment to end; the hold would have lasted far longer.
+    assert!(went_on < Duration::from_secs(5), "{went_on:?}");
     assert_eq!(report.outcome, Outcome::Held);
     assert!(
         report.message.contains("was taken away"),
