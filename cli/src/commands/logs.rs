@@ -11,8 +11,7 @@ use super::taken_over;
 use super::target::Target;
 use crate::args::{Logs, Output};
 use crate::console;
-use crate::control::protocol::Happening;
-use crate::control::server::told;
+use crate::control::protocol::{Happening, told};
 use crate::exit::{Exit, Failure};
 use crate::output::Teller;
 

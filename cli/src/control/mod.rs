@@ -5,6 +5,7 @@
 //! | [`protocol`] | what is said: JSON lines |
 //! | [`lines`] | lines of bounded length on a socket |
 //! | [`server`] | the driver's end |
+//! | [`connection`] | one client, from the driver's side |
 //! | [`client`] | the other end |
 //! | [`peer`] | who is at the other end |
 //! | this one | where the socket is |
@@ -20,6 +21,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 pub(crate) mod client;
+mod connection;
 mod lines;
 mod peer;
 pub(crate) mod protocol;

@@ -18,7 +18,9 @@
 use std::time::Duration;
 
 use cutover_engine::fact::Record;
+use cutover_engine::narrate;
 use cutover_engine::runner::RunEvent;
+use cutover_engine::state::State;
 use cutover_engine::view::{Command, Level, RunView};
 use serde::{Deserialize, Serialize};
 
@@ -164,4 +166,23 @@ impl Happening {
             Happening::Waiting { at, reason } => RunEvent::Waiting { at, reason },
         }
     }
+}
+
+/// Records of a journal, from its first, with the sentences that were told of them.
+pub(crate) fn told(records: Vec<Record>) -> Vec<Happening> {
+    let mut state: Option<State> = None;
+    let mut past = Vec::with_capacity(records.len());
+    for record in records {
+        match &mut state {
+            // A journal that was read has been replayed before.
+            Some(state) => drop(state.apply(&record.fact)),
+            None => state = State::begin(&record).ok(),
+        }
+        let told = state
+            .as_ref()
+            .and_then(|state| narrate::sentence(state, &record.fact));
+        let record = Box::new(record);
+        past.push(Happening::Recorded { record, told });
+    }
+    past
 }
