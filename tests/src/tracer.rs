@@ -2,7 +2,7 @@
 //!
 //! The driver is traced (ptrace) and stopped at each system call of each of its threads. When one
 //! of them is about to write a given record, or has just made it durable, the process is killed
-//! in that very stop: not one instruction runs in between. `strace --inject` cannot do this: it
+//! in that very stop: that thread does nothing in between. `strace --inject` cannot do this: it
 //! wants the journal's path before the run has an id, counts calls for each thread on its own,
 //! and would follow the stacks, which must live on. Here only threads are followed
 //! (`PTRACE_O_TRACECLONE` without its siblings for processes), so the stacks are never touched.

@@ -19,6 +19,13 @@ use crate::tracer::{Moment, Traced, run_and_kill};
 use crate::witness::{Seen, Target, watched};
 use crate::workspace::{SHORT, Workspace};
 
+mod moments;
+mod tally;
+
+use tally::Tally;
+
+pub use moments::Moments;
+
 /// A run ends within this, also on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -40,15 +47,6 @@ pub struct Series<'a> {
     pub target: Target,
 }
 
-/// The moments of a run at which it is killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moments {
-    /// After each record, and between each effect and the record of it.
-    Distinct,
-    /// Also before all other records, and while each record goes to disk.
-    All,
-}
-
 /// What a person does after the kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
@@ -66,7 +64,7 @@ impl Series<'_> {
     #[must_use]
     pub fn run(&self, moments: Moments) -> String {
         let clean = self.run_unharmed();
-        let moments = of(&clean, moments);
+        let moments = moments::of(&clean, moments);
         let mut tries: Vec<_> = moments
             .iter()
             .flat_map(|&moment| [(moment, Then::Resume), (moment, Then::Rollback)])
@@ -81,7 +79,9 @@ impl Series<'_> {
                 scope.spawn(|| {
                     while let Some((moment, then)) = tries.lock().expect("no panic").pop() {
                         match self.survives(moment, then, &clean) {
-                            Ok(seen) => tally.lock().expect("no panic").add(&seen),
+                            Ok((killed, seen)) => {
+                                tally.lock().expect("no panic").add(killed, &seen);
+                            }
                             Err(failure) => failures.lock().expect("no panic").push(failure),
                         }
                     }
@@ -97,7 +97,7 @@ impl Series<'_> {
         );
         let tally = tally.into_inner().expect("no panic");
         format!(
-            "kill series `{}`: {} kill points x 2 ways = {count} runs; {tally}",
+            "kill series `{}`: {} kill points x 2 ways = {tally}",
             self.name,
             moments.len()
         )
@@ -142,7 +142,12 @@ impl Series<'_> {
         }
     }
 
-    fn survives(&self, moment: Moment, then: Then, clean: &[Value]) -> Result<Seen, String> {
+    fn survives(
+        &self,
+        moment: Moment,
+        then: Then,
+        clean: &[Value],
+    ) -> Result<(bool, Seen), String> {
         catch_unwind(AssertUnwindSafe(|| self.kill_and_check(moment, then))).map_err(|panic| {
             let told = panic
                 .downcast_ref::<String>()
@@ -151,19 +156,22 @@ impl Series<'_> {
             format!(
                 "`{}` killed {moment} ({}), then {then:?}: {}",
                 self.name,
-                told_of(clean, moment),
+                moments::told_of(clean, moment),
                 told.unwrap_or("a panic without words")
             )
         })
     }
 
-    fn kill_and_check(&self, moment: Moment, then: Then) -> Seen {
+    /// Whether it was killed, and what was seen of it.
+    fn kill_and_check(&self, moment: Moment, then: Then) -> (bool, Seen) {
         let workspace = self.workspace();
+        let mut was_killed = true;
         let (taken_up, seen) = watched(&workspace, self.target, || {
             let traced = run_and_kill(&workspace, &MIGRATE, moment);
             if let Traced::Ended(finished) = traced {
                 // An ill target is found out sooner or later, and the records differ with it.
                 assert_eq!(self.target, Target::Ill, "it was not killed: {finished}");
+                was_killed = false;
                 return None;
             }
             if let Moment::Unsynced(_) = moment {
@@ -193,7 +201,7 @@ impl Series<'_> {
         }
         workspace.cutover(["cleanup"]).expect_exit(0);
         assert_none_left(&workspace);
-        seen
+        (was_killed, seen)
     }
 
     /// Resumes or takes back, and yields the outcome that the command tells.
@@ -265,71 +273,6 @@ impl Series<'_> {
             .collect();
         assert_eq!(forward, planned, "each step once and in order: {seen:?}");
     }
-}
-
-/// How closely the runs of a series were watched.
-#[derive(Debug, Default)]
-struct Tally {
-    served: u64,
-    changes: u64,
-    /// Changes that were over before the next look.
-    missed: u64,
-}
-
-impl Tally {
-    fn add(&mut self, seen: &Seen) {
-        self.served += seen.served;
-        for pair in seen.weights.windows(2) {
-            // An edge that was started anew counts from 1 again.
-            let changes = pair[1].generation.saturating_sub(pair[0].generation);
-            self.changes += changes;
-            self.missed += changes.saturating_sub(1);
-        }
-    }
-}
-
-impl std::fmt::Display for Tally {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Tally {
-            served,
-            changes,
-            missed,
-        } = self;
-        write!(
-            f,
-            "{served} users served and none failed, {changes} changes of weights watched, \
-             {missed} of them missed"
-        )
-    }
-}
-
-/// The moments of a journal.
-fn of(clean: &[Value], moments: Moments) -> Vec<Moment> {
-    let mut all = Vec::new();
-    for (number, record) in clean.iter().enumerate() {
-        if moments == Moments::All || number == 0 || ends_an_effect(record) {
-            all.push(Moment::Before(number));
-        }
-        if moments == Moments::All {
-            all.push(Moment::Unsynced(number));
-        }
-        all.push(Moment::After(number));
-    }
-    all
-}
-
-/// Whether something was done between the record before this one and this one.
-fn ends_an_effect(record: &Value) -> bool {
-    let fact = record["fact"].as_str().unwrap_or_default();
-    (fact.starts_with("effect_") || fact.starts_with("undo")) && !fact.ends_with("_started")
-}
-
-/// The record that a moment is about, as the clean run has it.
-fn told_of(clean: &[Value], moment: Moment) -> String {
-    let (Moment::Before(record) | Moment::Unsynced(record) | Moment::After(record)) = moment;
-    clean
-        .get(record)
-        .map_or_else(String::new, |record| record["fact"].to_string())
 }
 
 /// A run that was killed before its first record: nothing was touched, and the next one begins.
