@@ -54,6 +54,16 @@ pub fn outcome(records: &[Value]) -> Option<&str> {
     last["outcome"].as_str()
 }
 
+/// Whether the run goes back to the source: that was decided, or somebody asked for it.
+#[must_use]
+pub fn goes_back(records: &[Value]) -> bool {
+    // A command is its name, or its name with what belongs to it.
+    let asks = |command: &Value| command == "rollback" || command.get("rollback").is_some();
+    records
+        .iter()
+        .any(|record| record["fact"] == "rollback_decided" || asks(&record["command"]))
+}
+
 /// The process that drives the run, or drove it last.
 #[must_use]
 pub fn driver(records: &[Value]) -> Option<Pid> {

@@ -169,6 +169,8 @@ fn a_driver_that_was_stopped_for_30_s_has_not_watched_for_30_s() {
         running.signal(Signal::SIGSTOP);
         let_pass(ASLEEP);
         assert_eq!(edge_weight(&workspace), Ok(50.0), "nobody drives");
+        // It will wake and go on: nobody may drive beside it, however long it slept.
+        workspace.cutover(MIGRATE).expect_exit(6);
         running.signal(Signal::SIGCONT);
         running.wait(QUICK_RUN)
     });

@@ -1,7 +1,7 @@
 //! The kill series with all moments and more plans: minutes each, run by
 //! `tests/soak/kill_series.sh`.
 
-use cutover_tests::kill_series::{Moments, Series};
+use cutover_tests::kill_series::{Moments, Series, Then};
 use cutover_tests::witness::Target;
 
 #[test]
@@ -12,6 +12,7 @@ fn one_step() {
         steps: "[100% for 300ms]",
         weights: &[100.0],
         target: Target::Healthy,
+        again: None,
     };
     println!("{}", series.run(Moments::All));
 }
@@ -27,6 +28,7 @@ fn three_steps_and_a_gate() {
         steps: &steps,
         weights: &[10.0, 50.0, 100.0],
         target: Target::Healthy,
+        again: None,
     };
     println!("{}", series.run(Moments::All));
 }
@@ -39,6 +41,20 @@ fn a_breach_and_the_way_back() {
         steps: "[50% for 20s, 100% for 300ms]",
         weights: &[50.0, 100.0],
         target: Target::Ill,
+        again: None,
+    };
+    println!("{}", series.run(Moments::All));
+}
+
+#[test]
+#[ignore = "minutes long; run by tests/soak/kill_series.sh"]
+fn a_resumed_run() {
+    let series = Series {
+        name: "a resumed run that is killed too",
+        steps: "[25% for 300ms, 100% for 300ms]",
+        weights: &[25.0, 100.0],
+        target: Target::Healthy,
+        again: Some(Then::Resume),
     };
     println!("{}", series.run(Moments::All));
 }

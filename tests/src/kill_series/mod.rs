@@ -45,6 +45,20 @@ pub struct Series<'a> {
     pub weights: &'a [f64],
     /// What becomes of the target once it gets traffic.
     pub target: Target,
+    /// The run is killed in its first step, and what is done then is killed at each of its moments
+    /// instead.
+    pub again: Option<Then>,
+}
+
+/// One of the runs of a series.
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    /// Where it is killed before, and what is done then.
+    earlier: Option<(Moment, Then)>,
+    /// Where it is killed at last.
+    moment: Moment,
+    /// What is done at last.
+    then: Then,
 }
 
 /// What a person does after the kill.
@@ -56,6 +70,15 @@ pub enum Then {
     Rollback,
 }
 
+impl Then {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Then::Resume => &["resume", "--yes", "--output", "json"],
+            Then::Rollback => &["rollback", "--output", "json"],
+        }
+    }
+}
+
 impl Series<'_> {
     /// Kills, resumes and takes back; a line about how much was tried.
     ///
@@ -63,11 +86,18 @@ impl Series<'_> {
     /// When any run is not left as it must be; the message tells of all of them.
     #[must_use]
     pub fn run(&self, moments: Moments) -> String {
-        let clean = self.run_unharmed();
-        let moments = moments::of(&clean, moments);
+        let (earlier, clean) = self.unharmed();
+        let from = earlier.map_or(0, |(moment, _)| moment.records());
+        let moments = moments::of(&clean, from, moments);
+        let attempt = |(moment, then)| Attempt {
+            earlier,
+            moment,
+            then,
+        };
         let mut tries: Vec<_> = moments
             .iter()
             .flat_map(|&moment| [(moment, Then::Resume), (moment, Then::Rollback)])
+            .map(attempt)
             .collect();
         let count = tries.len();
         tries.reverse();
@@ -77,8 +107,8 @@ impl Series<'_> {
         thread::scope(|scope| {
             for _ in 0..AT_A_TIME {
                 scope.spawn(|| {
-                    while let Some((moment, then)) = tries.lock().expect("no panic").pop() {
-                        match self.survives(moment, then, &clean) {
+                    while let Some(attempt) = next(&tries) {
+                        match self.survives(attempt, &clean) {
                             Ok((killed, seen)) => {
                                 tally.lock().expect("no panic").add(killed, &seen);
                             }
@@ -119,6 +149,20 @@ impl Series<'_> {
         workspace
     }
 
+    /// The journal of a run that is killed no more, and how it was killed before, if at all.
+    fn unharmed(&self) -> (Option<(Moment, Then)>, Vec<Value>) {
+        let never_killed = self.run_unharmed();
+        let Some(then) = self.again else {
+            return (None, never_killed);
+        };
+        let moment = moments::in_the_first_step(&never_killed);
+        let workspace = self.workspace();
+        let _ = run_and_kill(&workspace, &MIGRATE, moment);
+        self.take_up(&workspace, then);
+        let records = journal::records(&workspace).expect("a journal");
+        (Some((moment, then)), records)
+    }
+
     /// The journal of a run that nobody kills.
     fn run_unharmed(&self) -> Vec<Value> {
         let workspace = self.workspace();
@@ -142,33 +186,37 @@ impl Series<'_> {
         }
     }
 
-    fn survives(
-        &self,
-        moment: Moment,
-        then: Then,
-        clean: &[Value],
-    ) -> Result<(bool, Seen), String> {
-        catch_unwind(AssertUnwindSafe(|| self.kill_and_check(moment, then))).map_err(|panic| {
+    fn survives(&self, attempt: Attempt, clean: &[Value]) -> Result<(bool, Seen), String> {
+        catch_unwind(AssertUnwindSafe(|| self.kill_and_check(attempt))).map_err(|panic| {
             let told = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied());
             format!(
-                "`{}` killed {moment} ({}), then {then:?}: {}",
+                "`{}`, {attempt:?} ({}): {}",
                 self.name,
-                moments::told_of(clean, moment),
+                moments::told_of(clean, attempt.moment),
                 told.unwrap_or("a panic without words")
             )
         })
     }
 
     /// Whether it was killed, and what was seen of it.
-    fn kill_and_check(&self, moment: Moment, then: Then) -> (bool, Seen) {
+    fn kill_and_check(&self, attempt: Attempt) -> (bool, Seen) {
+        let Attempt {
+            earlier,
+            moment,
+            then,
+        } = attempt;
         let workspace = self.workspace();
         let mut was_killed = true;
         let (taken_up, seen) = watched(&workspace, self.target, || {
-            let traced = run_and_kill(&workspace, &MIGRATE, moment);
-            if let Traced::Ended(finished) = traced {
+            let mut arguments = MIGRATE.as_slice();
+            if let Some((moment, then)) = earlier {
+                let _ = run_and_kill(&workspace, arguments, moment);
+                arguments = then.arguments();
+            }
+            if let Traced::Ended(finished) = run_and_kill(&workspace, arguments, moment) {
                 // An ill target is found out sooner or later, and the records differ with it.
                 assert_eq!(self.target, Target::Ill, "it was not killed: {finished}");
                 was_killed = false;
@@ -189,8 +237,9 @@ impl Series<'_> {
             let records = journal::records(&workspace).expect("a journal");
             let ends = match (journal::outcome(&killed), then) {
                 (Some(outcome), _) => outcome,
-                (None, Then::Resume) => self.ends(),
                 (None, Then::Rollback) => "rolled_back",
+                (None, Then::Resume) if journal::goes_back(&killed) => "rolled_back",
+                (None, Then::Resume) => self.ends(),
             };
             assert_eq!(finished_as, ends, "{records:#?}");
             assert_eq!(journal::outcome(&records), Some(ends), "{records:#?}");
@@ -210,17 +259,13 @@ impl Series<'_> {
             .cutover(["status", "--output", "json"])
             .expect_exit(0);
         assert_eq!(status.json()["driver"], Value::Null, "{status}");
-        let arguments: &[&str] = match then {
-            Then::Resume => &["resume", "--yes", "--output", "json"],
-            Then::Rollback => &["rollback", "--output", "json"],
-        };
-        let finished = workspace.start(arguments).wait(LIMIT);
+        let finished = workspace.start(then.arguments()).wait(LIMIT);
         let outcome = finished.json()["outcome"].as_str().map(ToOwned::to_owned);
         let code = finished.status.code();
-        // A rollback that was asked for is a success, one that the run decides on is not.
-        let by_itself = then == Then::Resume && self.target == Target::Ill;
+        // A rollback that is asked for is a success, one that a run goes on with is not.
+        let went_back = then == Then::Resume && outcome.as_deref() == Some("rolled_back");
         assert!(
-            code == Some(0) || by_itself && code == Some(3),
+            code == Some(0) || went_back && code == Some(3),
             "{finished}"
         );
         outcome.unwrap_or_else(|| panic!("no outcome: {finished}"))
@@ -273,6 +318,10 @@ impl Series<'_> {
             .collect();
         assert_eq!(forward, planned, "each step once and in order: {seen:?}");
     }
+}
+
+fn next(tries: &Mutex<Vec<Attempt>>) -> Option<Attempt> {
+    tries.lock().expect("no panic").pop()
 }
 
 /// A run that was killed before its first record: nothing was touched, and the next one begins.
