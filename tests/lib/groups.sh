@@ -6,7 +6,7 @@ GROUPS_IN_ORDER=(unit demo crash proxy)
 describe_group() {
     case $1 in
         unit) echo "tests of every crate and its documentation, no process is started for long" ;;
-        demo) echo "the release binary end to end: runs, faults, signals, kill -9, wrong plans, screen" ;;
+        demo) echo "the release binary end to end: runs, faults, signals, kill -9, wrong plans, screen, control" ;;
         crash) echo "a hostile world: killed at every record of the journal, clocks that jump, journals that fail" ;;
         proxy) echo "the bundled proxy between real peers: wrk and curl before it, nginx behind it" ;;
         *) return 1 ;;

@@ -29,14 +29,12 @@ pub struct Part {
 #[must_use]
 pub fn alive(folder: &Path) -> Vec<(Pid, String)> {
     let needle = folder.join(".cutover").display().to_string();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid: i32| {
+    all()
+        .filter_map(|pid| {
             // A process that is gone, and a zombie, have no command line.
             let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
             let line = String::from_utf8_lossy(&bytes).replace('\0', " ");
-            line.contains(&needle).then(|| (Pid::from_raw(pid), line))
+            line.contains(&needle).then_some((pid, line))
         })
         .collect()
 }
@@ -51,11 +49,25 @@ pub fn assert_none_left(workspace: &Workspace) {
     assert!(left.is_empty(), "processes are left: {left:#?}");
 }
 
-/// Kills what was started for runs in `folder`.
+/// Kills what was started for runs in `folder`, and what runs in it, as drivers in the background
+/// do.
 pub(crate) fn kill_all_of(folder: &Path) {
+    for pid in all() {
+        if fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder)) {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
     for (pid, _) in alive(folder) {
         let _ = kill(pid, Signal::SIGKILL);
     }
+}
+
+/// Every process of this machine.
+fn all() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .map(Pid::from_raw)
 }
 
 /// A part of the latest run by its name (`edge`, `target-service`, …), from its registration.

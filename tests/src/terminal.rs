@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::binary;
@@ -24,8 +25,10 @@ impl Terminal {
     /// When tmux is missing or does not start.
     #[must_use]
     pub fn open(workspace: &Workspace, environment: &[(&str, &str)]) -> Self {
+        static OPENED: AtomicU32 = AtomicU32::new(0);
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
         let terminal = Terminal {
-            socket: workspace.beside("tmux.socket"),
+            socket: workspace.beside(&format!("tmux.{number}.socket")),
         };
         let mut start = terminal.tmux();
         start.args([
