@@ -74,14 +74,17 @@ pub fn driver(records: &[Value]) -> Option<Pid> {
     i32::try_from(pid).ok().map(Pid::from_raw)
 }
 
-/// The weights that were asked for, in percent, in their order.
+/// The weights that were asked for, in percent, in their order: forwards, and taken back.
 #[must_use]
 pub fn weights_set(records: &[Value]) -> Vec<f64> {
     records
         .iter()
-        .filter(|record| record["fact"] == "effect_started")
+        .filter_map(|record| match record["fact"].as_str()? {
+            "effect_started" => record["effect"]["set_weight"]["weight"].as_f64(),
+            "undo_started" => record["weight"].as_f64(),
+            _ => None,
+        })
         // The journal counts in hundredths of a percent.
-        .filter_map(|record| record["effect"]["set_weight"]["weight"].as_f64())
         .map(|weight| weight / 100.0)
         .collect()
 }
