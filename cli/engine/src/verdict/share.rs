@@ -12,7 +12,8 @@
 //! side.
 //!
 //! At weights of 0 % and 100 % a single stray request would be a contradiction. A retry may stray, so
-//! one request in ten thousand is let pass.
+//! there the claim is that at most one request in ten thousand goes elsewhere, and the bet is the
+//! one-sided one.
 
 use super::eprocess::{BetaBinomial, concentration};
 use super::interval::{Interval, Unit};
@@ -23,7 +24,7 @@ use crate::view::GuardState;
 /// The bet is most sensitive after so many requests.
 const HORIZON: f64 = 2_000.0;
 
-/// No share is taken to be closer to 0 or 1 than this.
+/// The share of requests that may stray at 0 % and 100 %.
 const STRAY: f64 = 1e-4;
 
 /// Name of the guard.
@@ -42,12 +43,23 @@ pub struct ShareMismatch {
     pub log_e: f64,
 }
 
+/// What is bet against.
+#[derive(Debug, Clone)]
+enum Bet {
+    /// The target gets its share.
+    Share(BetaBinomial),
+    /// Next to none go to the target.
+    NoneToTarget(BetaBinomial),
+    /// Next to none go to the source.
+    NoneToSource(BetaBinomial),
+}
+
 /// Evidence that requests are not split as they should be.
 #[derive(Debug, Clone)]
 pub(super) struct ShareTest {
     alpha: f64,
     expected: f64,
-    bet: BetaBinomial,
+    bet: Bet,
     /// Requests to both stacks in this segment; the target's are the "bad" ones.
     seen: Tally,
     segment: u32,
@@ -60,11 +72,10 @@ pub(super) struct ShareTest {
 impl ShareTest {
     /// No segment has begun; `alpha` is for all of them together.
     pub(super) fn new(alpha: f64) -> Self {
-        let (expected, bet) = bet(0.0, alpha);
         ShareTest {
             alpha,
-            expected,
-            bet,
+            expected: 0.0,
+            bet: Bet::on(0.0, alpha),
             seen: Tally::default(),
             segment: 0,
             most: 0.0,
@@ -75,13 +86,12 @@ impl ShareTest {
 
     /// A segment begins in which the target is to get this share, between 0 and 1.
     pub(super) fn begin_segment(&mut self, share: f64) {
-        let (expected, bet) = bet(share, self.alpha);
         // A segment without requests was no bet.
         let began = self.segment == 0 || self.seen.requests > 0;
         let segment = self.segment.saturating_add(u32::from(began));
         *self = ShareTest {
-            expected,
-            bet,
+            expected: share,
+            bet: Bet::on(share, self.alpha),
             segment,
             ..ShareTest::new(self.alpha)
         };
@@ -96,7 +106,8 @@ impl ShareTest {
         if self.seen.requests > self.interval_of + self.interval_of / 32 {
             self.interval_of = self.seen.requests;
             let alpha = 1.0 / self.threshold().exp();
-            let (low, high) = RateBounds::new(self.expected, alpha).interval(self.seen);
+            let around = self.expected.clamp(STRAY, 1.0 - STRAY);
+            let (low, high) = RateBounds::new(around, alpha).interval(self.seen);
             self.interval = Some(Interval {
                 estimate: self.seen.rate(),
                 low,
@@ -108,8 +119,15 @@ impl ShareTest {
 
     /// `ln E`, as it stands.
     pub(super) fn log_e(&self) -> f64 {
-        self.bet
-            .log_e_of_both_sides(self.seen.bad, self.seen.requests)
+        let Tally {
+            requests,
+            bad: to_target,
+        } = self.seen;
+        match &self.bet {
+            Bet::Share(bet) => bet.log_e_of_both_sides(to_target, requests),
+            Bet::NoneToTarget(bet) => bet.log_e(to_target, requests),
+            Bet::NoneToSource(bet) => bet.log_e(requests - to_target, requests),
+        }
     }
 
     /// What `log_e` must reach to be a mismatch: `ln(j(j+1)/α)` in the `j`-th segment.
@@ -154,11 +172,18 @@ impl ShareTest {
     }
 }
 
-fn bet(share: f64, alpha: f64) -> (f64, BetaBinomial) {
-    let expected = share.clamp(STRAY, 1.0 - STRAY);
-    // Two-sided: `concentration` is told half, as it doubles what it is told.
-    let kappa = concentration(HORIZON, alpha / 2.0);
-    (expected, BetaBinomial::new(expected, kappa))
+impl Bet {
+    fn on(share: f64, alpha: f64) -> Self {
+        if share <= STRAY {
+            return Bet::NoneToTarget(BetaBinomial::new(STRAY, concentration(HORIZON, alpha)));
+        }
+        if share >= 1.0 - STRAY {
+            return Bet::NoneToSource(BetaBinomial::new(STRAY, concentration(HORIZON, alpha)));
+        }
+        // Two-sided: `concentration` is told half, as it doubles what it is told.
+        let kappa = concentration(HORIZON, alpha / 2.0);
+        Bet::Share(BetaBinomial::new(share, kappa))
+    }
 }
 
 #[cfg(test)]
@@ -224,5 +249,17 @@ mod tests {
             test.threshold() > (2.0_f64 / 0.001).ln(),
             "and costs a little more"
         );
+    }
+
+    #[test]
+    fn an_edge_that_never_strays_is_no_mismatch_however_long_it_runs() {
+        for (share, to_target) in [(0.0, 0), (1.0, 1_000), (0.25, 250)] {
+            let mut test = ShareTest::new(0.001);
+            test.begin_segment(share);
+            for _ in 0..10_000 {
+                test.observe(1_000, to_target);
+            }
+            assert_eq!(test.mismatch(), None, "{share}");
+        }
     }
 }
