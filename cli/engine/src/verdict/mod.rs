@@ -10,7 +10,8 @@
 //!
 //! The [`Judge`] says *breach* and reports how near the others are; whether enough was seen to pass
 //! is for the run to say, which knows the plan's minimum and how old the data is. "No breach" is not
-//! a proof of health, it is the absence of evidence against it.
+//! a proof of health, it is the absence of evidence against it. The proof is [`Judge::proven`]: the
+//! upper end of every [`Interval`] within its bound.
 //!
 //! # How to read the evidence
 //!
