@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cutover_scenarios::plan::{Bound, Objective};
 
+use self::assurance::{most, runs};
 pub(super) use self::world::Random;
 use self::world::{ALPHA, ERRORS, HEALTHY, P99, Stack, World, failing, objectives};
 use super::absolute::AbsoluteTest;
@@ -176,7 +177,7 @@ fn a_stack_at_half_of_its_bounds_never_breaches() {
         slow: 0.005,
         median: Duration::from_millis(10),
     };
-    assert_eq!(false_breaches(100, stack), 0);
+    assert_eq!(false_breaches(runs(40, 400), stack), 0);
 }
 
 #[test]
@@ -186,9 +187,9 @@ fn a_stack_exactly_at_its_bounds_seldom_breaches() {
         slow: 0.01,
         median: Duration::from_millis(10),
     };
-    let found = false_breaches(150, stack);
-    // α = 1 % of 150 is 1.5; more than 5 has a chance below 0.5 % if α is kept.
-    assert!(found <= 5, "{found} of 150");
+    let runs = runs(60, 600);
+    let found = false_breaches(runs, stack) as u64;
+    assert!(float(found) <= most(runs, ALPHA), "{found} of {runs}");
 }
 
 #[test]
