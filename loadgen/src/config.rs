@@ -43,7 +43,7 @@ pub struct Stream {
     /// Most connections per endpoint and thread. They are opened when needed and then kept.
     pub connections: usize,
     /// Most arrivals per endpoint and thread that wait for a free connection. One that finds the
-    /// queue full is dropped, and counted as dropped.
+    /// queue full is dropped, and counted as dropped; so is one that is two seconds late.
     pub queue: usize,
     /// Requests that take longer than a threshold are counted exactly, for each threshold.
     pub slow_over: Vec<Duration>,

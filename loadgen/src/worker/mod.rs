@@ -122,6 +122,14 @@ impl Worker {
         }
     }
 
+    /// Drops an arrival at every endpoint of its stream.
+    fn miss(&self, stream: usize) {
+        for lane in &self.streams[stream].lanes {
+            let key = self.unanswered(stream, lane);
+            self.recorder.borrow_mut().counters(key).dropped += 1;
+        }
+    }
+
     fn start_client(self: &Rc<Self>, stream: usize, lane: &Rc<Lane>) {
         let client = Client::new(Rc::clone(self), Rc::clone(lane), stream);
         tokio::task::spawn_local(client.run());

@@ -7,11 +7,17 @@ use std::time::Duration;
 use super::Worker;
 use super::lane::Arrival;
 use super::timer::Timer;
+use crate::clock::nanos;
 use crate::schedule::Stripe;
 
 /// Arrivals picked up at a time. A pacer that is behind lets connections work in between, or it
 /// would make its own lateness into theirs.
 const BATCH: usize = 64;
+
+/// An arrival that is picked up later than this after it was due is dropped: the generator was
+/// stopped, or the machine slept. To send all that was missed at once would be a flood that no
+/// schedule asked for.
+const TOO_LATE: Duration = Duration::from_secs(2);
 
 /// One thread's part of every stream that follows a schedule.
 pub(super) struct Pacer {
@@ -52,6 +58,10 @@ impl Pacer {
                 }
                 room -= 1;
                 stripe.advance();
+                if due.saturating_add(nanos(TOO_LATE)) < now {
+                    self.worker.miss(*stream);
+                    continue;
+                }
                 let arrival = Arrival {
                     n,
                     intended: due,

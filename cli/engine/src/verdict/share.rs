@@ -63,8 +63,6 @@ pub(super) struct ShareTest {
     /// Requests to both stacks in this segment; the target's are the "bad" ones.
     seen: Tally,
     segment: u32,
-    /// Latched for the segment: a split that was wrong for a while was wrong.
-    most: f64,
     interval: Option<Interval>,
     interval_of: u64,
 }
@@ -78,7 +76,6 @@ impl ShareTest {
             bet: Bet::on(0.0, alpha),
             seen: Tally::default(),
             segment: 0,
-            most: 0.0,
             interval: None,
             interval_of: 0,
         }
@@ -101,7 +98,6 @@ impl ShareTest {
     pub(super) fn observe(&mut self, requests: u64, to_target: u64) {
         self.seen.requests += requests;
         self.seen.bad += to_target.min(requests);
-        self.most = self.most.max(self.log_e());
         // As bounds are elsewhere: when their ground has grown by a thirty-second.
         if self.seen.requests > self.interval_of + self.interval_of / 32 {
             self.interval_of = self.seen.requests;
@@ -136,20 +132,22 @@ impl ShareTest {
         (j * (j + 1.0) / self.alpha).ln()
     }
 
-    /// The mismatch, once the evidence has reached its threshold in this segment.
+    /// The mismatch, while the evidence of this segment is at its threshold. A split that comes right
+    /// again takes the evidence back: a hold should end when its reason does.
     pub(super) fn mismatch(&self) -> Option<ShareMismatch> {
-        (self.most >= self.threshold()).then(|| ShareMismatch {
+        let log_e = self.log_e();
+        (log_e >= self.threshold()).then(|| ShareMismatch {
             expected: self.expected,
             observed: self.seen.rate(),
             requests: self.seen.requests,
-            log_e: self.most,
+            log_e,
         })
     }
 
     /// A mismatch is no breach: it is reported as near, which holds a run.
     pub(super) fn report(&self) -> GuardReport {
         let threshold = self.threshold();
-        let state = if self.most >= threshold / 2.0 {
+        let state = if self.log_e() >= threshold / 2.0 {
             GuardState::Near
         } else {
             GuardState::Quiet
