@@ -81,12 +81,15 @@ fn ctrl_c_on_the_screen_rolls_back_and_gives_the_terminal_back() {
 }
 
 #[test]
-fn advance_ends_the_hold_and_detach_leaves_the_run_to_its_lines() {
+fn advance_ends_the_hold_and_detach_leaves_the_run_to_itself() {
     let (workspace, terminal) = at_half(&[]);
     terminal.press("d");
-    terminal.wait_to_show("the screen is closed; the run goes on here");
-    assert!(!terminal.is_full_screen());
+    terminal.wait_to_show("the screen is closed; the run goes on");
+    terminal.wait_to_show("exit=0");
+    terminal.assert_given_back();
     assert_eq!(edge_weight(&workspace), Ok(50.0));
+    terminal.run_cutover("attach");
+    terminal.wait_to_show("holding 50 %");
     end_with_ctrl_c(&workspace, &terminal);
 
     let (workspace, terminal) = at_half(&[]);

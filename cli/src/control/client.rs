@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::protocol::{Answer, Hello, LONGEST_ANSWER, PROTOCOL, Request};
 use super::{SocketAddress, lines};
@@ -15,6 +15,10 @@ use super::{SocketAddress, lines};
 /// A driver that lives says hello at once, and answers within its own limit of ten seconds.
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+
+/// After its last word a driver has nothing left to do; others may take a second to hear it.
+const GONE_LIMIT: Duration = Duration::from_secs(3);
+const GONE_LOOK: Duration = Duration::from_millis(5);
 
 /// Why a driver could not be talked to.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,8 @@ pub(crate) struct Client {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     line: Vec<u8>,
+    /// The driver's process, as the system knows it (`SO_PEERCRED`).
+    driver: Option<i32>,
 }
 
 impl Client {
@@ -76,6 +82,7 @@ impl Client {
             Ok(Err(error)) => return Err(error.into()),
             Err(_) => return Err(ClientError::Silent),
         };
+        let driver = stream.peer_cred()?.pid();
         let (reader, writer) = stream.into_split();
         let mut reader = BufReader::new(reader);
         let mut line = Vec::new();
@@ -91,7 +98,21 @@ impl Client {
             reader,
             writer,
             line,
+            driver,
         })
+    }
+
+    /// Waits a moment for a driver that has said its last word to be gone, so that nothing of a run
+    /// is left when its end is told.
+    pub(crate) async fn wait_until_gone(self) {
+        let Some(driver) = self.driver else { return };
+        let command_line = format!("/proc/{driver}/cmdline");
+        // One that has ended and that its starter has not taken note of has an empty one.
+        let lives = || std::fs::read(&command_line).is_ok_and(|line| !line.is_empty());
+        let limit = Instant::now() + GONE_LIMIT;
+        while lives() && Instant::now() < limit {
+            sleep(GONE_LOOK).await;
+        }
     }
 
     /// Asks for something that has one answer.

@@ -26,6 +26,9 @@ use crate::output::Document;
 /// Between two views to the same watcher.
 const BETWEEN_VIEWS: Duration = Duration::from_millis(100);
 
+/// The engine makes a view twenty times a second; one that does not is shown as it was last seen.
+const FRESH_LIMIT: Duration = Duration::from_millis(500);
+
 /// The engine answers a command within a tick; this only bounds the wait for a machine that
 /// crawls.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -96,7 +99,7 @@ impl Connection<'_> {
                 Ok(Request::Watch) => return self.watch().await,
                 Ok(Request::Logs { from }) => return self.logs(from).await,
                 Ok(Request::Status) => {
-                    let view = Box::new(self.served.views.borrow().clone());
+                    let view = self.fresh_view().await;
                     self.say(&Answer::View { view }).await?;
                 }
                 Ok(Request::Command { command }) => {
@@ -121,6 +124,15 @@ impl Connection<'_> {
 
     async fn say(&mut self, answer: &Answer) -> io::Result<()> {
         lines::write(&mut self.writer, answer).await
+    }
+
+    /// A view that was made after it was asked for, so that it shows what was granted before.
+    async fn fresh_view(&self) -> Box<RunView> {
+        let mut views = self.served.views.clone();
+        views.mark_unchanged();
+        // A run that has ended makes no more views.
+        let _ = timeout(FRESH_LIMIT, views.changed()).await;
+        Box::new(views.borrow().clone())
     }
 
     /// Passes a command on to the engine and waits for its word.

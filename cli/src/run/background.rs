@@ -10,14 +10,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use cutover_engine::folder::{Home, RunFolder};
 use cutover_scenarios::plan::Plan;
 use nix::unistd::setsid;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
 
 use super::begin::THIS_PROGRAM;
 use crate::args::{HIDDEN_DRIVER, Output};
@@ -54,7 +52,7 @@ enum Word {
 /// A driver that this process has started.
 pub(crate) struct Background {
     pub(crate) folder: RunFolder,
-    child: Child,
+    pid: u32,
 }
 
 /// Starts a driver and waits until it serves its run.
@@ -79,7 +77,8 @@ pub(crate) fn launch(home: &Home, job: &Job) -> Result<Background, Failure> {
         Ok(Word::Serving { run }) => {
             let folder = home.find_run(Some(&run));
             let folder = folder.map_err(|error| Failure::chain(&error))?;
-            Ok(Background { folder, child })
+            let pid = child.id();
+            Ok(Background { folder, pid })
         }
         Ok(Word::Failed { message, exit }) => {
             let _ = child.wait();
@@ -111,19 +110,6 @@ fn hand_over(child: &mut Child, job: &Job) -> io::Result<String> {
 }
 
 impl Background {
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Waits a moment for a driver whose run has ended, so that nothing of it is left when its
-    /// starter ends.
-    pub(crate) async fn wait_for_end(mut self) {
-        let limit = Instant::now() + Duration::from_secs(5);
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < limit {
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
-
     /// Says which run goes on in the background, and what to type next.
     pub(crate) fn tell(&self, output: Output) {
         let run = self.folder.id();
@@ -135,14 +121,14 @@ impl Background {
         if output == Output::Human {
             let mut lines = vec![format!(
                 "run {run} goes on in the background (process {})",
-                self.pid()
+                self.pid
             )];
             lines.extend(next.map(|(what, command)| format!("  {what:<16} {command}")));
             console::data(&lines.join("\n"));
         } else {
             let document = json!({
                 "run": run,
-                "pid": self.pid(),
+                "pid": self.pid,
                 "folder": self.folder.path(),
                 "log": self.folder.driver_log(),
                 "next": next.map(|(_, command)| command),

@@ -79,12 +79,7 @@ pub(crate) async fn launch(home: &Home, job: &Job, driving: &Driving) -> Result<
         driver.tell(driving.show.output);
         return Ok(Exit::Done);
     }
-    let watched = watch::on_screen(home, &driver.folder).await;
-    // A run that goes on has no end to wait for.
-    if watch::last_report(&driver.folder).is_some() {
-        driver.wait_for_end().await;
-    }
-    watched
+    watch::on_screen(home, &driver.folder).await
 }
 
 /// Whether the run is shown on the terminal screen, where a person can answer.

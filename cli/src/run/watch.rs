@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cutover_engine::clock;
 use cutover_engine::folder::{Home, RunFolder};
 use cutover_engine::journal;
 use cutover_engine::lock::service_key;
@@ -159,7 +160,10 @@ async fn follow(
         silent = Duration::ZERO;
         match next {
             Ok(Some(Answer::View { view })) => drop(views.send_replace(*view)),
-            Ok(Some(Answer::Ended { report })) => return Some(*report),
+            Ok(Some(Answer::Ended { report })) => {
+                client.wait_until_gone().await;
+                return Some(*report);
+            }
             Ok(Some(_)) => {}
             // The driver is gone, or it gave us up because we were stopped for a while.
             Ok(None) | Err(_) => {
@@ -228,6 +232,7 @@ impl Lines {
                     console::note(&format!("({events} events were left out)"));
                 }
                 Ok(Some(Answer::Ended { report })) => {
+                    self.0.wait_until_gone().await;
                     return finish(home, folder, output, Some(*report));
                 }
                 Ok(Some(_)) => {}
@@ -276,10 +281,20 @@ pub(crate) fn unreachable(home: &Home, folder: &RunFolder, error: &ClientError) 
         .holder(service_key(&state.plan))
         .filter(|holder| holder.run == run);
     if let Some(holder) = holder {
-        return Failure::error(format!(
-            "run {run}, process {} on {}: {error}",
-            holder.pid, holder.host
-        ));
+        let now = clock::wall();
+        let heard = seconds(holder.silent_for(now));
+        let way_out = if holder.is_stale(now) {
+            format!("; if it is gone for good: cutover unlock {run} --reason WHY")
+        } else {
+            String::new()
+        };
+        return Failure {
+            message: format!(
+                "a run is under way that cannot be reached: {holder}; {error}; its last heartbeat \
+                 is {heard} old{way_out}"
+            ),
+            exit: Exit::Locked,
+        };
     }
     if let Some((outcome, message)) = &state.outcome
         && !state.waits_for_a_person()
