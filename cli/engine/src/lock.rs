@@ -261,11 +261,7 @@ impl Home {
     /// Who holds the lock of a service right now, if anybody does.
     #[must_use]
     pub fn holder(&self, service: &str) -> Option<Holder> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.lock_file(service))
-            .ok()?;
+        let file = File::open(self.lock_file(service)).ok()?;
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => held_by(&file).filter(Holder::lives),
             Ok(()) | Err(TryLockError::Error(_)) => None,

@@ -9,6 +9,7 @@ use cutover_engine::lock::service_key;
 use cutover_engine::narrate::seconds;
 use cutover_engine::view::{Command, RunView};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::signals;
@@ -42,9 +43,15 @@ pub(crate) async fn on_screen(home: &Home, folder: &RunFolder) -> Result<Exit, F
     let asking = tokio::spawn(ask(folder.clone(), asked, notices));
     let terminated = signals::listen_at_screen(requests.clone());
 
+    let mut screen = show(view, requests.clone(), noticed);
     let shown = tokio::select! {
-        shown = show(view, requests.clone(), noticed) => shown,
-        () = terminated => Ok(ScreenEnd::Detached),
+        shown = &mut screen => shown.unwrap_or_else(|broken| Err(std::io::Error::other(broken))),
+        () = terminated => {
+            screen.abort();
+            // It gives the terminal back before anything else is printed there.
+            let _ = screen.await;
+            Ok(ScreenEnd::Detached)
+        }
     };
     match shown {
         Ok(ScreenEnd::RunEnded | ScreenEnd::RunLost) => {}
@@ -70,48 +77,18 @@ pub(crate) async fn on_screen(home: &Home, folder: &RunFolder) -> Result<Exit, F
 }
 
 /// The screen, in a task of its own: one that breaks must not take its messages with it.
-async fn show(
+fn show(
     views: watch::Receiver<RunView>,
     requests: mpsc::UnboundedSender<Request>,
     notices: mpsc::UnboundedReceiver<String>,
-) -> std::io::Result<ScreenEnd> {
+) -> JoinHandle<std::io::Result<ScreenEnd>> {
     let (commands, mut typed) = mpsc::unbounded_channel::<Command>();
-    let passing_on = tokio::spawn(async move {
+    tokio::spawn(async move {
         while let Some(command) = typed.recv().await {
             let _ = requests.send(Request::Command { command });
         }
     });
-    let shown = AbortOnDrop(tokio::spawn(screen::run(
-        views,
-        commands,
-        notices,
-        options(),
-    )));
-    let end = shown.await;
-    let _ = passing_on.await;
-    end
-}
-
-/// A task that ends with whoever waits for it.
-struct AbortOnDrop(tokio::task::JoinHandle<std::io::Result<ScreenEnd>>);
-
-impl Future for AbortOnDrop {
-    type Output = std::io::Result<ScreenEnd>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0)
-            .poll(context)
-            .map(|end| end.unwrap_or_else(|broken| Err(std::io::Error::other(broken))))
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    tokio::spawn(screen::run(views, commands, notices, options()))
 }
 
 fn options() -> ScreenOptions {
@@ -293,7 +270,10 @@ pub(crate) fn unreachable(home: &Home, folder: &RunFolder, error: &ClientError) 
                 "a run is under way that cannot be reached: {holder}; {error}; its last heartbeat \
                  is {heard} old{way_out}"
             ),
-            exit: Exit::Locked,
+            exit: match error {
+                ClientError::Silent => Exit::Locked,
+                _ => Exit::Error,
+            },
         };
     }
     if let Some((outcome, message)) = &state.outcome
