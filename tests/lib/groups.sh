@@ -1,13 +1,12 @@
 # The groups: for each its place in the order, one line about it, and what it does.
 # shellcheck shell=bash
 
-GROUPS_IN_ORDER=(unit demo control crash proxy)
+GROUPS_IN_ORDER=(unit demo crash proxy)
 
 describe_group() {
     case $1 in
         unit) echo "tests of every crate and its documentation, no process is started for long" ;;
-        demo) echo "the release binary end to end: runs, faults, signals, kill -9, wrong plans, screen" ;;
-        control) echo "runs in the background: commands, screens, locks, from other terminals" ;;
+        demo) echo "the release binary end to end: runs, faults, signals, kill -9, wrong plans, screen, control" ;;
         crash) echo "a hostile world: killed at every record of the journal, clocks that jump, journals that fail" ;;
         proxy) echo "the bundled proxy between real peers: wrk and curl before it, nginx behind it" ;;
         *) return 1 ;;
@@ -31,11 +30,6 @@ group_unit() {
 group_demo() {
     need tmux=tmux || return
     end_to_end 'demo_*' --test-threads=3
-}
-
-group_control() {
-    need tmux=tmux || return
-    end_to_end 'control_*' --test-threads=3
 }
 
 # The kill series says how many kill points it had, so the output of what passed is shown.

@@ -95,11 +95,9 @@ fn next(status: &Status) -> Vec<String> {
     let run = &status.replayed.state.run;
     if let Some(driver) = &status.driver {
         let mut next = vec![format!("watch it: cutover attach {run}")];
-        if let Some(waiting) = status.said().and_then(|view| view.waiting_for.as_deref())
-            && let Some(command) = what_helps(waiting)
-        {
-            next.push(format!("it waits for a person: cutover {command} {run}"));
-        }
+        let waiting = status.said().and_then(|view| view.waiting_for.as_deref());
+        let ways = waiting.map_or(&[][..], what_helps).iter();
+        next.extend(ways.map(|command| format!("it waits for a person: cutover {command} {run}")));
         if driver.is_stale(status.now) {
             next.push(format!(
                 "its driver fell silent; if it is gone for good: cutover unlock {run} --reason WHY"

@@ -62,22 +62,28 @@ impl Teller {
 
     /// What to type when the run waits for a person, who may sit elsewhere.
     fn way_on(&self, reason: &str) -> String {
-        what_helps(reason).map_or_else(String::new, |command| {
-            format!(": cutover {command} {}", self.run)
-        })
+        let commands = what_helps(reason);
+        let ways: Vec<_> = commands
+            .iter()
+            .map(|command| format!("cutover {command} {}", self.run))
+            .collect();
+        if ways.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", ways.join(", or "))
+        }
     }
 }
 
-/// The subcommand with which a person ends the waiting, when it is for a person.
-pub(crate) fn what_helps(waiting_for: &str) -> Option<&'static str> {
-    let wish = waiting_for.strip_prefix("a person")?;
-    Some(if wish.contains("open the gate") {
-        "approve"
-    } else if wish.contains("continue") {
-        "resume"
-    } else {
-        "rollback"
-    })
+/// The subcommands with which a person ends the waiting, when it is for a person.
+pub(crate) fn what_helps(waiting_for: &str) -> &'static [&'static str] {
+    match waiting_for.strip_prefix("a person") {
+        Some(wish) if wish.contains("open the gate") => &["approve"],
+        Some(wish) if wish.contains("continue") => &["resume"],
+        Some(wish) if wish.contains("is broken") => &["rollback"],
+        Some(_) => &["resume", "rollback"],
+        None => &[],
+    }
 }
 
 /// How loud the event is.
@@ -159,6 +165,34 @@ pub(crate) fn finish(output: Output, document: &Document) {
         Output::Ndjson => {
             value["event"] = json!("ended");
             console::data(&value.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_waited_for_is_told_what_to_type() {
+        let teller = Teller::new(Output::Human, "r1".to_owned());
+        for (waits_for, way_on) in [
+            (
+                "a person to open the gate before 50 %",
+                ": cutover approve r1",
+            ),
+            ("a person to continue (paused)", ": cutover resume r1"),
+            (
+                "a person: `p99` is broken and the plan says hold",
+                ": cutover rollback r1",
+            ),
+            (
+                "a person: this run set the target's weight to 50 %, now it is 40 %",
+                ": cutover resume r1, or cutover rollback r1",
+            ),
+            ("more requests", ""),
+        ] {
+            assert_eq!(teller.way_on(waits_for), way_on, "{waits_for}");
         }
     }
 }
