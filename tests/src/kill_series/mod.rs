@@ -50,6 +50,17 @@ pub struct Series<'a> {
     pub again: Option<Then>,
 }
 
+/// One of the runs of a series.
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    /// Where it is killed before, and what is done then.
+    earlier: Option<(Moment, Then)>,
+    /// Where it is killed at last.
+    moment: Moment,
+    /// What is done at last.
+    then: Then,
+}
+
 /// What a person does after the kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
@@ -75,8 +86,14 @@ impl Series<'_> {
     /// When any run is not left as it must be; the message tells of all of them.
     #[must_use]
     pub fn run(&self, moments: Moments) -> String {
-        let clean = self.run_unharmed();
-        let moments = moments::of(&clean, moments);
+        let (earlier, clean) = self.unharmed();
+        let from = earlier.map_or(0, |(moment, _)| moment.records());
+        let moments = moments::of(&clean, from, moments);
+        let attempt = |(moment, then)| Attempt {
+            earlier,
+            moment,
+            then,
+        };
         let mut tries: Vec<_> = moments
             .iter()
             .flat_map(|&moment| [(moment, Then::Resume), (moment, Then::Rollback)])
@@ -90,8 +107,8 @@ impl Series<'_> {
         thread::scope(|scope| {
             for _ in 0..AT_A_TIME {
                 scope.spawn(|| {
-                    while let Some((moment, then)) = tries.lock().expect("no panic").pop() {
-                        match self.survives(moment, then, &clean) {
+                    while let Some(attempt) = next(&tries) {
+                        match self.survives(attempt, &clean) {
                             Ok((killed, seen)) => {
                                 tally.lock().expect("no panic").add(killed, &seen);
                             }
@@ -169,13 +186,8 @@ impl Series<'_> {
         }
     }
 
-    fn survives(
-        &self,
-        moment: Moment,
-        then: Then,
-        clean: &[Value],
-    ) -> Result<(bool, Seen), String> {
-        catch_unwind(AssertUnwindSafe(|| self.kill_and_check(moment, then))).map_err(|panic| {
+    fn survives(&self, attempt: Attempt, clean: &[Value]) -> Result<(bool, Seen), String> {
+        catch_unwind(AssertUnwindSafe(|| self.kill_and_check(attempt))).map_err(|panic| {
             let told = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
@@ -183,14 +195,19 @@ impl Series<'_> {
             format!(
                 "`{}`, {attempt:?} ({}): {}",
                 self.name,
-                moments::told_of(clean, moment),
+                moments::told_of(clean, attempt.moment),
                 told.unwrap_or("a panic without words")
             )
         })
     }
 
     /// Whether it was killed, and what was seen of it.
-    fn kill_and_check(&self, moment: Moment, then: Then) -> (bool, Seen) {
+    fn kill_and_check(&self, attempt: Attempt) -> (bool, Seen) {
+        let Attempt {
+            earlier,
+            moment,
+            then,
+        } = attempt;
         let workspace = self.workspace();
         let mut was_killed = true;
         let (taken_up, seen) = watched(&workspace, self.target, || {
@@ -301,6 +318,10 @@ impl Series<'_> {
             .collect();
         assert_eq!(forward, planned, "each step once and in order: {seen:?}");
     }
+}
+
+fn next(tries: &Mutex<Vec<Attempt>>) -> Option<Attempt> {
+    tries.lock().expect("no panic").pop()
 }
 
 /// A run that was killed before its first record: nothing was touched, and the next one begins.

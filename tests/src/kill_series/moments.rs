@@ -13,10 +13,10 @@ pub enum Moments {
     All,
 }
 
-/// The moments of a journal.
-pub(super) fn of(clean: &[Value], moments: Moments) -> Vec<Moment> {
+/// The moments of a journal from a record on.
+pub(super) fn of(clean: &[Value], from: usize, moments: Moments) -> Vec<Moment> {
     let mut all = Vec::new();
-    for (number, record) in clean.iter().enumerate() {
+    for (number, record) in clean.iter().enumerate().skip(from) {
         if moments == Moments::All || number == 0 || ends_an_effect(record) {
             all.push(Moment::Before(number));
         }
@@ -32,6 +32,12 @@ pub(super) fn of(clean: &[Value], moments: Moments) -> Vec<Moment> {
 fn ends_an_effect(record: &Value) -> bool {
     let fact = record["fact"].as_str().unwrap_or_default();
     (fact.starts_with("effect_") || fact.starts_with("undo")) && !fact.ends_with("_started")
+}
+
+/// When the first step's weight was applied.
+pub(super) fn in_the_first_step(clean: &[Value]) -> Moment {
+    let is_applied = |record: &Value| record["output"]["applied"].as_f64() > Some(0.0);
+    Moment::After(clean.iter().position(is_applied).expect("a step"))
 }
 
 /// The record that a moment is about, as the clean run has it.
