@@ -213,6 +213,10 @@ pub(crate) struct Attach {
 pub(crate) struct Rollback {
     #[command(flatten)]
     pub(crate) run: RunCommand,
+    /// Take back from the snapshot that the run wrote before its first change: needs neither plan
+    /// nor journal.
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["run", "no_wait"])]
+    pub(crate) from: Option<PathBuf>,
     /// Also when the source itself is in trouble, or the point of no return is passed.
     #[arg(long)]
     pub(crate) force: bool,

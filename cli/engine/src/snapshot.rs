@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub run: String,
     /// Name of its plan.
     pub plan: String,
+    /// What its lock is named after, see [`service_key`](crate::lock::service_key).
+    pub service: String,
     /// When it was taken.
     pub taken_at: Timestamp,
     /// The target's weight at that time.
@@ -137,6 +139,7 @@ mod tests {
             format: FORMAT,
             run: "r".to_owned(),
             plan: "shop".to_owned(),
+            service: "shop".to_owned(),
             taken_at: "2026-11-21T10:00:00Z".parse().unwrap(),
             weight: Weight::ZERO,
             shifter: serde_json::json!({ "any": "thing" }),

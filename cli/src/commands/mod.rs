@@ -18,6 +18,7 @@ mod print;
 mod resume;
 mod rollback;
 mod saved_plan;
+mod snapshot_rollback;
 mod status;
 mod taken_over;
 mod target;

@@ -2,6 +2,7 @@
 
 use cutover_engine::folder::Home;
 use cutover_engine::phase::Phase;
+use cutover_engine::ports::{Health, StackHealth, Stacks as _};
 use cutover_engine::runner::Start;
 use cutover_scenarios::units::Weight;
 
@@ -28,12 +29,24 @@ pub(super) fn run(home: &Home, resume: &Resume) -> Result<Exit, Failure> {
             }
         };
         let live = live_weight(&found).await?;
-        tell(&found, live);
-        let question = format!("Go on: {}?", what(&found));
-        if console::attended() && !resume.yes && !console::confirm(&question) {
-            found.leave().await;
-            console::note("nothing was changed");
-            return Ok(Exit::Done);
+        let health = found.driven.stacks.health().await;
+        for line in comparison(&found, live, &health) {
+            console::note(&line);
+        }
+        if !resume.yes {
+            let run = target.folder.id().to_owned();
+            if !console::attended() {
+                found.leave().await;
+                return Err(Failure::error(format!(
+                    "nothing was changed; to go on: cutover resume {run} --yes; to go back: \
+                     cutover rollback {run}"
+                )));
+            }
+            if !console::confirm("Go on?") {
+                found.leave().await;
+                console::note("nothing was changed");
+                return Ok(Exit::Done);
+            }
         }
         if run::in_background(&resume.driving) {
             let job = Job::Resume {
@@ -92,15 +105,49 @@ async fn live_weight(found: &TakenOver) -> Result<Weight, Failure> {
     }
 }
 
-fn tell(found: &TakenOver, live: Weight) {
+/// What the journal says beside what is there, and what going on begins with.
+fn comparison(found: &TakenOver, live: Weight, health: &Health) -> Vec<String> {
     let state = &found.driven.state;
-    console::note(&format!(
-        "run {} stopped in phase {}; the journal set the target's weight to {}, the edge has {}",
-        state.run,
-        state.ended_in.unwrap_or(state.phase),
-        state.set,
-        live
-    ));
+    let applied = state.applied.or(state.before).unwrap_or(Weight::ZERO);
+    let journal = match state.applied {
+        Some(applied) => format!("the journal says {applied}"),
+        None if state.shifted => format!(
+            "the journal says {applied}, or {} if the last write landed",
+            state.set
+        ),
+        None => "the journal says that nothing was shifted".to_owned(),
+    };
+    let agrees = if state.may_have_left(live) {
+        "that agrees"
+    } else {
+        "THAT DIFFERS: someone else changed it, and the run will wait for a person"
+    };
+    let mut lines = vec![
+        format!(
+            "run {} stopped in phase {}",
+            state.run,
+            state.ended_in.unwrap_or(state.phase)
+        ),
+        format!("weight   {journal}; the edge has {live}: {agrees}"),
+        format!("source   {}", said(&health.source)),
+        format!("target   {}", said(&health.target)),
+    ];
+    if state.paused {
+        lines.push("paused   by a person; going on ends the pause".to_owned());
+    }
+    if let Some((outcome, message)) = &state.outcome {
+        lines.push(format!("ended    {outcome}: {message}"));
+    }
+    lines.push(format!("going on would {}", what(found)));
+    lines
+}
+
+fn said(health: &StackHealth) -> String {
+    match health {
+        StackHealth::Ready(how) => format!("takes requests ({how})"),
+        StackHealth::Down(why) => format!("DOWN: {why}"),
+        StackHealth::Unknown(why) => format!("not known: {why}"),
+    }
 }
 
 /// What going on begins with.

@@ -2,12 +2,17 @@
 //! it; one whose driver is gone is taken back from here, which needs its journal and the shifter,
 //! nothing else.
 
+use std::path::PathBuf;
+
 use cutover_engine::folder::Home;
+use cutover_engine::ports::{StackHealth, Stacks as _};
 use cutover_engine::runner::Start;
 use cutover_engine::view::Command;
+use cutover_engine::{journal, narrate, snapshot};
 
 use super::ask;
-use super::taken_over::{self, Found};
+use super::snapshot_rollback;
+use super::taken_over::{self, Found, TakenOver};
 use super::target::Target;
 use crate::args::Rollback;
 use crate::console;
@@ -17,7 +22,15 @@ use crate::run::watch::Lines;
 use crate::run::{self, Place};
 
 pub(super) fn run(home: &Home, rollback: &Rollback) -> Result<Exit, Failure> {
+    if let Some(file) = &rollback.from {
+        return snapshot_rollback::run(home, file, rollback);
+    }
     let target = Target::find(home, rollback.run.run.as_deref())?;
+    if target.driver.is_none()
+        && let Some(snapshot) = instead_of_the_journal(&target)
+    {
+        return snapshot_rollback::run(home, &snapshot, rollback);
+    }
     let exit = super::runtime()?.block_on(async {
         if target.driver.is_some() {
             ask_driver(home, &target, rollback).await
@@ -31,6 +44,39 @@ pub(super) fn run(home: &Home, rollback: &Rollback) -> Result<Exit, Failure> {
     } else {
         exit
     })
+}
+
+/// Why going back may do harm.
+async fn closed(found: &TakenOver) -> Option<String> {
+    let state = &found.driven.state;
+    if !state.shifted {
+        return None;
+    }
+    if let Some(point) = state.plan.point_of_no_return.filter(|_| state.past_return) {
+        return Some(format!("the point of no return ({point}) is passed"));
+    }
+    let health = found.driven.stacks.health().await;
+    match (health.source, health.target) {
+        (StackHealth::Down(why), target) if !matches!(target, StackHealth::Down(_)) => {
+            Some(format!("the source is down ({why}), and the target is not"))
+        }
+        _ => None,
+    }
+}
+
+/// The run's snapshot, when its journal cannot be read.
+fn instead_of_the_journal(target: &Target) -> Option<PathBuf> {
+    let snapshot = target.folder.path().join(snapshot::FILE_NAME);
+    let error = journal::read(&target.folder.journal()).err()?;
+    let there = snapshot.exists();
+    if there {
+        console::note(&format!(
+            "{}; taking back from {} instead",
+            narrate::chain(&error),
+            snapshot.display()
+        ));
+    }
+    there.then_some(snapshot)
 }
 
 async fn ask_driver(home: &Home, target: &Target, rollback: &Rollback) -> Result<Exit, Failure> {
@@ -61,6 +107,12 @@ async fn take_back(home: &Home, run: &str, rollback: &Rollback) -> Result<Exit, 
             return Ok(Exit::Done);
         }
     };
+    if let Some(reason) = closed(&found).await.filter(|_| !rollback.force) {
+        found.leave().await;
+        return Err(Failure::error(format!(
+            "nothing was changed: {reason}; `--force` goes back all the same"
+        )));
+    }
     let start = Start::Rollback {
         live: found.live,
         by: run::person(),

@@ -74,8 +74,7 @@ pub(super) async fn find(home: &Home, run: &str) -> Result<Found, Failure> {
             return Err(error);
         }
     };
-    let journal =
-        Journal::reopen(&folder.journal(), &replayed).map_err(|error| Failure::chain(&error))?;
+    let journal = Journal::reopen(&folder.journal(), &replayed);
     let clock = Clock::start();
     let records = replayed.records.len();
     let state = replayed.state;

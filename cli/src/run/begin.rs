@@ -86,15 +86,7 @@ fn begin_journal(
 
 /// Takes the lock of a plan's service for a run of this process.
 pub(crate) fn take_lock(home: &Home, plan: &Plan, run: &str) -> Result<Arc<dyn Lease>, Failure> {
-    let now = clock::wall();
-    let holder = Holder {
-        run: run.to_owned(),
-        user: user(),
-        pid: std::process::id(),
-        host: host(),
-        since: now,
-        beat: now,
-    };
+    let holder = holder(run);
     let lock = home.lock(service_key(plan), holder);
     lock.map(|lock| Arc::new(lock) as _)
         .map_err(|error| match error {
@@ -104,6 +96,19 @@ pub(crate) fn take_lock(home: &Home, plan: &Plan, run: &str) -> Result<Arc<dyn L
             },
             LockError::Folder(error) => Failure::chain(&error),
         })
+}
+
+/// This process as the holder of a lock, for a run.
+pub(crate) fn holder(run: &str) -> Holder {
+    let now = clock::wall();
+    Holder {
+        run: run.to_owned(),
+        user: user(),
+        pid: std::process::id(),
+        host: host(),
+        since: now,
+        beat: now,
+    }
 }
 
 /// Records that this process drives the run from now on.

@@ -18,10 +18,12 @@ use std::sync::Arc;
 use cutover_engine::folder::{Home, RunFolder};
 use cutover_engine::lock::Lease;
 use cutover_engine::phase::Outcome;
-use cutover_engine::report::RunReport;
+use cutover_engine::ports::Shifter as _;
+use cutover_engine::report::{Measured, RunReport, report};
 use cutover_engine::runner::{self, Asked, Audience, Control, Ports, RunEvent, Runner, Start};
 use cutover_engine::view::Command;
 use cutover_rehearsal::local::parts_alive;
+use cutover_scenarios::units::Weight;
 use tokio::sync::{broadcast, mpsc, watch as latest};
 
 use crate::args::{Driving, Output, Show};
@@ -42,7 +44,7 @@ use heartbeat::Heartbeat;
 use load::{GeneratedLoad, LatencyReport};
 
 pub(crate) use background::{Job, Starter};
-pub(crate) use begin::{Driven, New, begin, host, local_ports, person, take_lock};
+pub(crate) use begin::{Driven, New, begin, holder, host, local_ports, person, take_lock};
 pub(crate) use load::ArmLatency;
 pub(crate) use signals::survive_full_files;
 
@@ -95,8 +97,38 @@ pub(crate) async fn drive_on(
     place: Place<'_>,
 ) -> Result<Exit, Failure> {
     let listener = listen(&driven.folder, place)?;
-    begin::take_over(&mut driven.journal, &mut driven.state, &driven.clock)?;
-    drive(driven, listener, start, place).await
+    let taken = begin::take_over(&mut driven.journal, &mut driven.state, &driven.clock);
+    match (taken, &start) {
+        (Ok(()), _) => drive(driven, listener, start, place).await,
+        // Going back needs nothing but the shifter.
+        (Err(failure), Start::Rollback { .. }) => {
+            Ok(take_back_unrecorded(driven, &failure.message, place).await)
+        }
+        (Err(failure), _) => Err(failure),
+    }
+}
+
+/// Takes the traffic of a run back whose journal cannot be written.
+async fn take_back_unrecorded(driven: Driven, why: &str, place: Place<'_>) -> Exit {
+    console::note(why);
+    let left = runner::take_back_unrecorded(driven.shifter.as_ref(), why).await;
+    let run = driven.folder.id();
+    let mut next = vec![format!(
+        "make room for the journal, then bring it to its end: cutover rollback {run}"
+    )];
+    if left.outcome == Outcome::Stuck {
+        next = driven.shifter.describe_set(Weight::ZERO);
+        next.insert(0, "bring the target's weight to 0 by hand:".to_owned());
+    }
+    let report = report(&driven.state, &Measured::default(), Some(left), next);
+    driven.stacks.leave_running().await;
+    driven.lease.release().await;
+    let exit = Exit::of(&report);
+    if let Place::Foreground(output) = place {
+        let stacks = Vec::new();
+        output::finish(output, &Document { report, stacks });
+    }
+    exit
 }
 
 /// Opens the control socket. Without one, a run in the foreground goes on unasked; one in the

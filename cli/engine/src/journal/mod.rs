@@ -28,8 +28,10 @@ use crate::state::{ImpossibleFact, State};
 /// Writes a journal.
 #[derive(Debug)]
 pub struct Journal {
-    file: File,
-    head: File,
+    /// A journal that was read and cannot be written says so when it has to be.
+    file: io::Result<File>,
+    /// `None` when it could not be opened: a later cut then goes unnoticed, and nothing else.
+    head: Option<File>,
     path: PathBuf,
     next_seq: u64,
     /// The chain of the record before.
@@ -136,8 +138,8 @@ impl Journal {
                 .map_err(io("create"))?;
         }
         Ok(Journal {
-            file,
-            head: head::open(path).map_err(io("create"))?,
+            file: Ok(file),
+            head: head::open(path).ok(),
             path: path.to_owned(),
             next_seq: 0,
             chain: chain::BEGINNING.to_owned(),
@@ -146,35 +148,26 @@ impl Journal {
         })
     }
 
-    /// Goes on with a journal that was read before; a torn last line is cut off.
-    ///
-    /// # Errors
-    /// When the file cannot be opened or cut.
-    pub fn reopen(path: &Path, replayed: &Replayed) -> Result<Self, JournalError> {
-        let io = |doing| {
-            move |source| JournalError::Io {
-                path: path.to_owned(),
-                doing,
-                source,
+    /// Goes on with a journal that was read before; a torn last line is cut off. When the file
+    /// cannot be opened or cut, the first [`Journal::append`] fails: what needs no record can still
+    /// be done.
+    #[must_use]
+    pub fn reopen(path: &Path, replayed: &Replayed) -> Self {
+        let file = OpenOptions::new().append(true).open(path).and_then(|file| {
+            if replayed.torn {
+                file.set_len(replayed.whole_bytes)?;
             }
-        };
-        let file = OpenOptions::new()
-            .append(true)
-            .open(path)
-            .map_err(io("open"))?;
-        if replayed.torn {
-            file.set_len(replayed.whole_bytes)
-                .map_err(io("cut the torn end of"))?;
-        }
-        Ok(Journal {
+            Ok(file)
+        });
+        Journal {
+            head: file.as_ref().ok().and_then(|_| head::open(path).ok()),
             file,
-            head: head::open(path).map_err(io("open"))?,
             path: path.to_owned(),
             chain: replayed.chain.clone(),
             next_seq: replayed.records.last().map_or(0, |record| record.seq + 1),
             #[cfg(test)]
             disk_full_from: None,
-        })
+        }
     }
 
     /// Writes one fact and waits until it is on disk.
@@ -202,15 +195,21 @@ impl Journal {
         let chain = chain::link(&self.chain, &body);
         #[cfg(test)]
         self.fill_disk_when_due()?;
-        self.file.write_all(&chain::line(body, &chain))?;
-        self.file.sync_data()?;
+        let file = match &mut self.file {
+            Ok(file) => file,
+            Err(error) => return Err(io::Error::new(error.kind(), error.to_string())),
+        };
+        file.write_all(&chain::line(body, &chain))?;
+        file.sync_data()?;
         self.chain = chain;
         // The record is on disk; without this mark a later cut would only go unnoticed.
         let head = Head {
             seq: record.seq,
             chain: self.chain.clone(),
         };
-        let _ = head.write(&self.head);
+        if let Some(file) = &self.head {
+            let _ = head.write(file);
+        }
         Ok(())
     }
 
@@ -223,7 +222,7 @@ impl Journal {
     #[cfg(test)]
     fn fill_disk_when_due(&mut self) -> io::Result<()> {
         if self.disk_full_from == Some(self.next_seq) {
-            self.file = OpenOptions::new().append(true).open("/dev/full")?;
+            self.file = OpenOptions::new().append(true).open("/dev/full");
         }
         Ok(())
     }
@@ -394,7 +393,7 @@ mod tests {
         let replayed = read(&path).unwrap();
         assert!(replayed.torn);
         assert_eq!(replayed.records.len(), 2);
-        let mut journal = Journal::reopen(&path, &replayed).unwrap();
+        let mut journal = Journal::reopen(&path, &replayed);
         journal
             .append(
                 testing::now(1.0),

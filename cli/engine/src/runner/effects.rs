@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::fact::{Drift, Effect, Output};
+use crate::lock::service_key;
 use crate::machine::EffectError;
 use crate::narrate;
 use crate::ports::{PortError, Shifter, StackHealth, Stacks};
@@ -40,6 +41,7 @@ pub(super) fn perform(
     let way_back = WayBack {
         run: state.run.clone(),
         plan: state.plan.name.clone(),
+        service: service_key(&state.plan).to_owned(),
         snapshot: ports.folder.join(snapshot::FILE_NAME),
     };
     Box::pin(async move {
@@ -63,12 +65,14 @@ pub(super) fn perform(
                 .await
             }
             Effect::ProveWayBack => {
-                let proven = prove_way_back(&stacks, &shifter, way_back);
+                let proven = prove_way_back(stacks.as_ref(), shifter.as_ref(), way_back);
                 within(SET_LIMIT, "prove the way back", proven).await
             }
-            Effect::SetWeight { weight, .. } if undoing => set_weight(&shifter, weight).await,
+            Effect::SetWeight { weight, .. } if undoing => {
+                set_weight(shifter.as_ref(), weight).await
+            }
             Effect::SetWeight { weight, replaces } => {
-                let written = step_to(&shifter, weight, replaces);
+                let written = step_to(shifter.as_ref(), weight, replaces);
                 within(SET_LIMIT, "set the weight", written).await
             }
         };
@@ -78,13 +82,13 @@ pub(super) fn perform(
 
 /// Writes the weight and reads it back: a write counts only when both agree.
 pub(super) async fn set_weight(
-    shifter: &Arc<dyn Shifter>,
+    shifter: &dyn Shifter,
     weight: Weight,
 ) -> Result<Output, EffectError> {
     within(SET_LIMIT, "set the weight", write(shifter, weight)).await
 }
 
-async fn write(shifter: &Arc<dyn Shifter>, weight: Weight) -> Result<Output, EffectError> {
+async fn write(shifter: &dyn Shifter, weight: Weight) -> Result<Output, EffectError> {
     shifter.set(weight).await?;
     let read = shifter.read().await?;
     if read == weight {
@@ -99,7 +103,7 @@ async fn write(shifter: &Arc<dyn Shifter>, weight: Weight) -> Result<Output, Eff
 
 /// A step of the plan: never over what someone else wrote, and never away from the way back.
 async fn step_to(
-    shifter: &Arc<dyn Shifter>,
+    shifter: &dyn Shifter,
     weight: Weight,
     replaces: Option<Weight>,
 ) -> Result<Output, EffectError> {
@@ -120,7 +124,7 @@ async fn step_to(
 }
 
 /// Calls that a rollback may need are never spent on going forward.
-async fn within_budget(shifter: &Arc<dyn Shifter>) -> Result<(), PortError> {
+async fn within_budget(shifter: &dyn Shifter) -> Result<(), PortError> {
     match shifter.budget().await? {
         Some(budget) if budget.left <= budget.rollback => Err(PortError::new(
             "go forward",
@@ -138,12 +142,13 @@ async fn within_budget(shifter: &Arc<dyn Shifter>) -> Result<(), PortError> {
 struct WayBack {
     run: String,
     plan: String,
+    service: String,
     snapshot: PathBuf,
 }
 
 async fn prove_way_back(
-    stacks: &Arc<dyn Stacks>,
-    shifter: &Arc<dyn Shifter>,
+    stacks: &dyn Stacks,
+    shifter: &dyn Shifter,
     way: WayBack,
 ) -> Result<Output, EffectError> {
     let live = shifter.read().await?;
@@ -162,6 +167,7 @@ async fn prove_way_back(
         format: snapshot::FORMAT,
         run: way.run,
         plan: way.plan,
+        service: way.service,
         taken_at: clock::wall(),
         weight: live,
         shifter: shifter.snapshot().await?,

@@ -12,6 +12,7 @@ use crate::journal::JournalError;
 use crate::lock::LeaseLost;
 use crate::narrate;
 use crate::phase::Outcome;
+use crate::ports::Shifter;
 use crate::report::{LeftAs, Measured};
 use crate::state::State;
 use crate::view::Level;
@@ -19,6 +20,39 @@ use crate::view::Level;
 /// Attempts to take the weight back when nothing can be recorded, and the pause before each.
 const SAVING_ATTEMPTS: u32 = 4;
 const SAVING_PAUSE: Duration = Duration::from_millis(300);
+
+/// Takes traffic back with nothing but the shifter, when nothing can be recorded for the reason
+/// `why`.
+pub async fn take_back_unrecorded(shifter: &dyn Shifter, why: &str) -> LeftAs {
+    match take_back(shifter, Weight::ZERO).await {
+        Ok(()) => LeftAs {
+            outcome: Outcome::RolledBack,
+            message: format!("{why}; all traffic is back on the source"),
+            weight: Some((Weight::ZERO, Some(Weight::ZERO))),
+        },
+        Err(error) => LeftAs {
+            outcome: Outcome::Stuck,
+            message: format!("{why}; and the rollback failed: {error}"),
+            weight: Some((Weight::ZERO, None)),
+        },
+    }
+}
+
+/// Writes the weight that was there before, and reads it back; tries again for some seconds.
+///
+/// # Errors
+/// What the last attempt met.
+pub async fn take_back(shifter: &dyn Shifter, weight: Weight) -> Result<(), String> {
+    let mut last = String::new();
+    for attempt in 0..SAVING_ATTEMPTS {
+        sleep(SAVING_PAUSE * attempt).await;
+        match effects::set_weight(shifter, weight).await {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(last)
+}
 
 impl Runner {
     /// Ends the load and takes in what was still on its way.
@@ -73,27 +107,13 @@ impl Runner {
                 weight: weight.map(|weight| (weight, Some(weight))),
             };
         }
-        let mut last = String::new();
-        for attempt in 0..SAVING_ATTEMPTS {
-            sleep(SAVING_PAUSE * attempt).await;
-            match effects::set_weight(&self.ports.shifter, Weight::ZERO).await {
-                Ok(_) => {
-                    self.tell(Level::Warn, "all traffic is back on the source".to_owned());
-                    return LeftAs {
-                        outcome: Outcome::RolledBack,
-                        message: format!("{error}; all traffic is back on the source"),
-                        weight: Some((Weight::ZERO, Some(Weight::ZERO))),
-                    };
-                }
-                Err(rollback) => last = rollback.to_string(),
-            }
-        }
-        self.tell(Level::Bad, format!("the rollback failed: {last}"));
-        LeftAs {
-            outcome: Outcome::Stuck,
-            message: format!("{error}; and the rollback failed: {last}"),
-            weight: Some((Weight::ZERO, None)),
-        }
+        let left = take_back_unrecorded(self.ports.shifter.as_ref(), &error).await;
+        let level = match left.outcome {
+            Outcome::RolledBack => Level::Warn,
+            _ => Level::Bad,
+        };
+        self.tell(level, left.message.clone());
+        left
     }
 
     /// Someone took the service away from this driver: it is theirs to change now.

@@ -44,6 +44,7 @@ use gates::{Answered, GateKeeper};
 use probes::{HealthLog, Probes, Seen};
 use screen_view::Log;
 
+pub use ending::{take_back, take_back_unrecorded};
 pub use screen_view::first_view;
 
 /// How often measurements are looked at.

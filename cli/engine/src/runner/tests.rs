@@ -409,7 +409,7 @@ async fn after_a_kill(records: &[String], rollback: bool, happened: bool) -> (Ru
     let world = Arc::new(World::default());
     *world.weight.lock().unwrap() = live;
     let clock = Clock::start();
-    let mut journal = Journal::reopen(&path, &replayed).unwrap();
+    let mut journal = Journal::reopen(&path, &replayed);
     let taken = Fact::DriverStarted {
         pid: 1,
         host: "h".to_owned(),

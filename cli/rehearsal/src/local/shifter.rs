@@ -38,6 +38,20 @@ impl LocalShifter {
         }
     }
 
+    /// The shifter that took the snapshot, found again.
+    ///
+    /// # Errors
+    /// The snapshot is one of another kind of traffic.
+    pub fn from_snapshot(snapshot: &Value) -> Result<Self, String> {
+        let admin = snapshot["local_edge"]["admin"]
+            .as_str()
+            .and_then(|admin| admin.parse().ok())
+            .ok_or("no address of a local edge in `shifter.local_edge.admin`")?;
+        let shifter = LocalShifter::new(None);
+        shifter.connect(admin, None);
+        Ok(shifter)
+    }
+
     /// Tells the shifter where the edge and the target's service are administered.
     pub fn connect(&self, edge_admin: SocketAddr, target_service_admin: Option<SocketAddr>) {
         *self.lock() = Known {
