@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cutover_scenarios::address::Address;
 use cutover_scenarios::plan::{Endpoint, EndpointUrl, Gate, Window};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -27,7 +28,10 @@ pub fn describe(gate: &Gate) -> String {
 #[must_use]
 pub fn endpoint(endpoint: &Endpoint) -> String {
     match &endpoint.url {
-        EndpointUrl::Plain(url) => url.clone(),
+        EndpointUrl::Plain(url) => Address::read(url).map_or_else(
+            |_| "an address that cannot be read".to_owned(),
+            |address| format!("{address}/…"),
+        ),
         EndpointUrl::Env(name) => format!("${name}"),
     }
 }
@@ -122,6 +126,26 @@ mod tests {
         assert_eq!(
             describe(&Gate::Window(odd)),
             "window mon,wed 09:00-17:00 Europe/Berlin"
+        );
+    }
+
+    #[test]
+    fn endpoints_are_named_without_what_may_be_secret() {
+        let named = |url| {
+            endpoint(&Endpoint {
+                url,
+                secret_env: Some("HOOK_KEY".to_owned()),
+            })
+        };
+        assert_eq!(
+            named(EndpointUrl::Plain(
+                "https://hooks.example.com:8443/T0/B0/key".to_owned()
+            )),
+            "https://hooks.example.com:8443/…"
+        );
+        assert_eq!(
+            named(EndpointUrl::Env("SLACK_URL".to_owned())),
+            "$SLACK_URL"
         );
     }
 }

@@ -13,6 +13,8 @@
 //! | [`preview`] | what a run would do | no |
 //! | [`report`] | what a run did | no |
 //! | [`narrate`] | facts told to people | no |
+//! | [`notify`] | facts told to webhooks, again until they arrive | through the ports |
+//! | [`secret`] | values that must not be shown | no |
 //! | [`view`] | the run as screens see it, and what may be asked of it | no |
 //! | [`journal`] | facts on disk | files |
 //! | [`snapshot`] | how to put everything back without the run | files |
@@ -32,11 +34,13 @@ pub mod lock;
 pub mod machine;
 pub mod measure;
 pub mod narrate;
+pub mod notify;
 pub mod phase;
 pub mod ports;
 pub mod preview;
 pub mod report;
 pub mod runner;
+pub mod secret;
 pub mod snapshot;
 pub mod state;
 pub mod verdict;
