@@ -7,6 +7,7 @@
 //! | `body` | a note in the form of its receiver |
 //! | `client` | one request and its answer |
 //! | `answer` | what a server said, safe to show |
+//! | `failure` | why it said nothing |
 //! | `clock` | the only door to the wall clock |
 //!
 //! # Guarantees
@@ -30,6 +31,7 @@ mod body;
 mod client;
 mod clock;
 mod environment;
+mod failure;
 pub mod signature;
 
 use client::{Answer, Client};
