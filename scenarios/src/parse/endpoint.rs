@@ -54,20 +54,20 @@ fn plain(field: &Field<'_>, mistakes: &mut Mistakes) -> Result<String, Reported>
         Ok(address) => address,
         Err(misread) => return Err(unrepeated(field, misread.expected, misread.help, mistakes)),
     };
-    let secret = if text.contains('#') {
-        Some("a fragment")
+    // A password with a `/` in it makes host and path of itself, so no part of such an address is
+    // sure to be none.
+    let found = if text.contains('@') {
+        "an address with a user or a password".to_owned()
+    } else if text.contains('#') {
+        format!("`{}` with a fragment", address.origin())
+    } else if let Some(part) = address.secret_part() {
+        format!("`{}` with {part}", address.origin())
     } else {
-        address.secret_part()
+        return Ok(text.to_owned());
     };
-    match secret {
-        None => Ok(text.to_owned()),
-        Some(part) => {
-            let found = format!("`{}` with {part}", address.origin());
-            let expected = "an address without any secret";
-            let help = Some(USE_URL_ENV.to_owned());
-            Err(conflict(field, found, expected, help, mistakes))
-        }
-    }
+    let expected = "an address without any secret";
+    let help = Some(USE_URL_ENV.to_owned());
+    Err(conflict(field, found, expected, help, mistakes))
 }
 
 /// The name of an environment variable: `[A-Z_][A-Z0-9_]*`.

@@ -1,4 +1,5 @@
-//! Claims about every text: the reader never panics, and a mistake is somewhere in the text.
+//! Claims about every text: the reader never panics, a mistake is somewhere in the text, and
+//! no secret is repeated.
 
 use proptest::prelude::*;
 
@@ -61,6 +62,31 @@ proptest! {
             .collect();
         if let Err(all) = plan("plan.yaml", &text) {
             points_into(&all, &text)?;
+        }
+    }
+
+    #[test]
+    fn no_secret_that_is_refused_is_repeated(
+        secret in "[a-z0-9]{10,40}|[A-Za-z0-9+/=]{20,60}|[a-z0-9]{8}[-.:@?#%| ][a-z0-9]{8}",
+        place in prop::sample::select(&[
+            ("secret_env: HOOK_KEY", "secret_env: '", "'"),
+            ("secret_env: GATE_KEY", "secret_env: '", "'"),
+            ("url_env: SLACK_URL", "url_env: '", "'"),
+            ("url: https://hooks.example.com/cutover", "url: 'https://hooks.slack.com/services/", "'"),
+            ("url: https://hooks.example.com/cutover", "url: 'https://hooks.example.com/?key=", "'"),
+            ("url: https://hooks.example.com/cutover", "url: 'https://ann:", "@hooks.example.com'"),
+            ("url: https://hooks.example.com/cutover", "url: 'http://hooks.example.com/", "'"),
+            ("{ url_env: SLACK_URL }", "'https://hooks.slack.com/services/", "'"),
+            ("gate: manual", "gate: 'https://hooks.slack.com/services/", "'"),
+        ][..]),
+    ) {
+        let (from, before, after) = place;
+        let text = FULL.replacen(from, &format!("{before}{secret}{after}"), 1);
+        let all = plan("plan.yaml", &text).unwrap_err();
+        let told = all.to_string().to_lowercase();
+        let words = secret.split(|c: char| !c.is_ascii_alphanumeric());
+        for word in words.filter(|word| word.len() >= 8) {
+            prop_assert!(!told.contains(&word.to_lowercase()), "{}: {}", secret, told);
         }
     }
 }

@@ -102,6 +102,7 @@ fn secrets_are_refused_with_the_remedy_and_never_repeated() {
     for (from, to) in [
         (url, "https://hooks.example.com/x?token=hunter2"),
         (url, "https://ann:hunter2@hooks.example.com/x"),
+        (url, "https://ann:1/hunter2@hooks.example.com/x"),
         (url, "https://hooks.example.com/x#hunter2"),
         (url, "https://hooks.slack.com/services/T0/B0/hunter2"),
         (url, "http://hooks.example.com/hunter2"),
