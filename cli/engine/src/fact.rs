@@ -187,7 +187,7 @@ pub enum Fact {
         /// Why.
         cause: RollbackCause,
     },
-    /// The last record of a run.
+    /// The end of a run; only what became of its last notifications may follow.
     RunEnded {
         /// How.
         outcome: Outcome,

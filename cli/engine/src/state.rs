@@ -60,6 +60,8 @@ pub struct State {
     pub past_return: bool,
     /// The file that `rollback --from` takes.
     pub snapshot: Option<String>,
+    /// Who took the run over last, as it was recorded.
+    pub driver: Option<Fact>,
     /// How often evidence was gathered anew; each time spends less of α.
     pub judges: u32,
     /// The evidence that broke an objective.
@@ -149,6 +151,7 @@ impl State {
             withheld: None,
             past_return: false,
             snapshot: None,
+            driver: None,
             judges: 0,
             breach: None,
             rollback: None,
@@ -188,7 +191,8 @@ impl State {
     /// # Errors
     /// When the fact cannot follow the ones before it: a damaged journal, never a live run.
     pub fn apply(&mut self, fact: &Fact) -> Result<(), String> {
-        if self.outcome.is_some() && !matches!(fact, Fact::DriverStarted { .. }) {
+        let may_follow_the_end = matches!(fact, Fact::DriverStarted { .. } | Fact::Notified { .. });
+        if self.outcome.is_some() && !may_follow_the_end {
             return Err("the run has ended, nothing may follow".to_owned());
         }
         match fact {
@@ -197,6 +201,7 @@ impl State {
                 self.reopen();
                 self.doubt_in_flight();
                 self.judges += 1;
+                self.driver = Some(fact.clone());
             }
             Fact::Reobserved { applied } => self.applied = Some(*applied),
             Fact::PhaseEntered { phase } => {

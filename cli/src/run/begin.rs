@@ -14,7 +14,7 @@ use cutover_rehearsal::fault::FaultAt;
 use cutover_rehearsal::local::{LocalShifter, LocalStacks};
 use cutover_scenarios::plan::Plan;
 
-use super::{Place, drive, listen};
+use super::{Place, drive, hooks, listen};
 use crate::exit::{Exit, Failure};
 
 /// A run that is to be made.
@@ -37,6 +37,7 @@ pub(crate) struct Driven {
 
 /// Makes a run and drives it to its end.
 pub(crate) async fn begin(home: &Home, new: New, place: Place<'_>) -> Result<Exit, Failure> {
+    hooks::check(&new.plan)?;
     let id = run_id(&new.plan.name, clock::wall(), std::process::id());
     let lease = take_lock(home, &new.plan, &id)?;
     let folder = home

@@ -5,6 +5,7 @@
 //! | [`begin`] | makes a run, or takes one over: folder, lock, journal, ports |
 //! | [`background`] | a driver that outlives the terminal |
 //! | [`heartbeat`] | signs of life for others who want the service |
+//! | [`hooks`] | the webhooks of a plan |
 //! | [`load`] | the load generator as the engine's port |
 //! | [`signals`] | signals as requests to the run |
 //! | [`watch`] | a run that another process drives, on the screen or in lines |
@@ -36,6 +37,7 @@ use crate::output::{self, Document, Teller};
 mod background;
 mod begin;
 mod heartbeat;
+mod hooks;
 mod load;
 mod signals;
 pub(crate) mod watch;
@@ -97,6 +99,9 @@ pub(crate) async fn drive_on(
     place: Place<'_>,
 ) -> Result<Exit, Failure> {
     let listener = listen(&driven.folder, place)?;
+    if !matches!(start, Start::Rollback { .. }) {
+        hooks::check(&driven.state.plan)?;
+    }
     let taken = begin::take_over(&mut driven.journal, &mut driven.state, &driven.clock);
     match (taken, &start) {
         (Ok(()), _) => drive(driven, listener, start, place).await,
@@ -199,12 +204,13 @@ async fn drive(
     let teller = Teller::new(output, folder.id().to_owned());
     let followers = server.as_ref().map(Server::events);
     let telling = tokio::spawn(tell(happening, teller, followers));
+    let hooks = hooks::of(&state.plan, &start)?;
     let ports = Ports {
         stacks: stacks.clone(),
         shifter,
         load,
         lease: Arc::clone(&lease),
-        hooks: None,
+        hooks,
         folder: folder.path().to_owned(),
     };
     let audience = Audience {

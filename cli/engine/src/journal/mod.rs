@@ -190,6 +190,12 @@ impl Journal {
         Ok(record)
     }
 
+    /// Number of the record that was written last.
+    #[must_use]
+    pub fn last_seq(&self) -> Option<u64> {
+        self.next_seq.checked_sub(1)
+    }
+
     fn write(&mut self, record: &Record) -> io::Result<()> {
         let body = serde_json::to_vec(record)?;
         let chain = chain::link(&self.chain, &body);

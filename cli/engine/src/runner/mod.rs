@@ -37,10 +37,12 @@ use crate::view::{Command, Level, RunView};
 mod effects;
 mod ending;
 mod gates;
+mod mail;
 mod probes;
 mod screen_view;
 
 use gates::{Answered, GateKeeper};
+use mail::Mail;
 use probes::{HealthLog, Probes, Seen};
 use screen_view::Log;
 
@@ -176,6 +178,7 @@ pub struct Runner {
     in_flight: Option<EffectInFlight>,
     probes: Option<Probes>,
     gate_keeper: GateKeeper,
+    mail: Mail,
     health: HealthLog,
     /// When the driver was last seen to run.
     last_turn: Duration,
@@ -199,6 +202,7 @@ enum Turn {
     Sample(Sample),
     Seen(Seen),
     Gate(Answered),
+    Told(Fact),
     Tick,
 }
 
@@ -231,6 +235,7 @@ impl Runner {
             journal,
             clock,
             gate_keeper: GateKeeper::new(ports.hooks.clone()),
+            mail: Mail::start(None, &[]),
             ports,
             audience,
             assessment: Assessment::default(),
@@ -253,6 +258,7 @@ impl Runner {
 
     /// Drives the run until it ends, is told to stop, or cannot be recorded any more.
     pub async fn run(mut self, start: Start) -> RunReport {
+        self.open_mail();
         let left = match self.drive(start).await {
             Ok(()) => None,
             Err(Left::StopNow) => Some(self.stopped_at_once()),
@@ -264,6 +270,7 @@ impl Runner {
             .is_some_and(|left| left.outcome == Outcome::Interrupted);
         self.finish_load(at_once).await;
         self.publish();
+        self.close_mail(left.is_some()).await;
         let state = self.machine.state();
         let next = self.next_for(state, left.as_ref());
         report(state, &self.measured(), left, next)
@@ -311,6 +318,11 @@ impl Runner {
                 Turn::Control(Control::StopNow) => return Err(Left::StopNow),
                 Turn::Sample(sample) => self.take(sample),
                 Turn::Seen(seen) => self.seen(seen)?,
+                Turn::Told(fact) => {
+                    let now = self.clock.now();
+                    let facts = self.machine.handle(now, Input::Notified(fact));
+                    self.follow(now, facts)?;
+                }
                 Turn::Gate(answered) => self.gate_answered(&answered)?,
                 Turn::Tick => self.tick()?,
             }
@@ -326,6 +338,7 @@ impl Runner {
             Some(control) = self.audience.controls.recv() => Turn::Control(control),
             Some(seen) = next_seen(&mut self.probes) => Turn::Seen(seen),
             Some(answered) = self.gate_keeper.next() => Turn::Gate(answered),
+            Some(fact) = self.mail.next() => Turn::Told(fact),
             Some(sample) = next_sample(&mut self.samples) => Turn::Sample(sample),
             _ = tick.tick() => Turn::Tick,
         }
@@ -437,6 +450,35 @@ impl Runner {
         Ok(())
     }
 
+    /// Begins to tell those whom the plan names, first that a driver is there.
+    fn open_mail(&mut self) {
+        let state = self.machine.state();
+        self.mail = Mail::start(self.ports.hooks.as_ref(), &state.plan.notify);
+        if let (Some(taken_over), Some(seq)) = (state.driver.clone(), self.journal.last_seq()) {
+            let record = Record {
+                seq,
+                at: self.clock.now().wall,
+                elapsed_ms: 0,
+                fact: taken_over,
+            };
+            self.mail.post(state, &record);
+        }
+    }
+
+    /// Waits a moment for notes on their way. What became of them is written down last, unless the
+    /// run was `left` in a state in which nothing may be written.
+    async fn close_mail(&mut self, left: bool) {
+        for fact in self.mail.close().await {
+            if let Some((level, text)) = narrate::sentence(self.machine.state(), &fact) {
+                self.tell(level, text);
+            }
+            if !left {
+                // The run has ended; a note about its notes may get lost.
+                let _ = self.journal.append(self.clock.now(), fact);
+            }
+        }
+    }
+
     /// Looks at the measurements, lets the machine decide, and shows how things stand.
     fn look(&mut self, now: Now) -> Result<(), Left> {
         let state = self.machine.state();
@@ -519,6 +561,7 @@ impl Runner {
             }
             let record = self.journal.append(now, fact).map_err(Left::Journal)?;
             self.notice(now, &record.fact);
+            self.mail.post(self.machine.state(), &record);
             let told = narrate::sentence(self.machine.state(), &record.fact);
             if let Some((level, text)) = &told {
                 self.log.push(now.elapsed, *level, text.clone());
