@@ -84,7 +84,7 @@ fn a_run_that_is_stopped_still_holds_its_lock() {
     for command in [["rollback"].as_slice(), &["resume", "--yes"]] {
         workspace
             .cutover(command)
-            .expect_exit(1)
+            .expect_exit(6)
             .expect_told(&["does not answer", &process]);
     }
     workspace.cutover(["cleanup"]).expect_exit(0);
