@@ -167,6 +167,28 @@ pub struct GuardView {
     pub proven: bool,
 }
 
+impl GuardView {
+    /// How far the evidence is on its way to a breach, from 0 to 1.
+    ///
+    /// Both are logarithms of an e-value, so that half way there is half the bar; evidence in
+    /// favour of the target is negative, and counts as none.
+    #[must_use]
+    pub fn evidence(&self) -> f64 {
+        if self.state == GuardState::Breach {
+            // A breach is final, also when later requests take the evidence back.
+            return 1.0;
+        }
+        self.log_e_share().clamp(0.0, 1.0)
+    }
+
+    /// The same without bounds, to tell which of two guards is nearer.
+    #[must_use]
+    pub fn log_e_share(&self) -> f64 {
+        let share = self.log_e / self.threshold;
+        if share.is_nan() { 0.0 } else { share }
+    }
+}
+
 /// What the evidence of a guard says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

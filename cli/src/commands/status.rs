@@ -155,8 +155,9 @@ fn text(status: &Status) -> String {
         None => {}
     }
     lines.push(format!("weight   {}", weight(status)));
-    let guards = status.said().map_or(&[][..], |view| &view.guards);
-    lines.extend(guards.iter().map(guard));
+    if let Some(view) = status.said() {
+        lines.extend(guards(&view.guards));
+    }
     for part in &status.parts {
         let registration = &part.registration;
         lines.push(format!(
@@ -205,21 +206,25 @@ fn weight(status: &Status) -> String {
     format!("{journal}{observed}; {live}")
 }
 
-/// How near a guard is to a breach.
-fn guard(guard: &GuardView) -> String {
-    let evidence = (guard.log_e / guard.threshold).clamp(0.0, 1.0);
-    let state = match guard.state {
-        GuardState::Quiet => "quiet",
-        GuardState::Near => "near a breach: the run holds",
-        GuardState::Breach => "BREACH",
+/// How near each guard is to a breach, and what was measured.
+fn guards(guards: &[GuardView]) -> Vec<String> {
+    let width = guards.iter().map(|guard| guard.name.chars().count()).max();
+    let width = width.unwrap_or(0);
+    let line = |guard: &GuardView| {
+        let state = match guard.state {
+            GuardState::Quiet => "quiet",
+            GuardState::Near => "near",
+            GuardState::Breach => "BREACH",
+        };
+        let measured = guard.interval.clone();
+        let measured = measured.unwrap_or_else(|| format!("{} of {}", guard.bad, guard.requests));
+        format!(
+            "guard    {:<width$}  {state}, {:.0} % of the evidence for a breach; {measured}",
+            guard.name,
+            guard.evidence() * 100.0,
+        )
     };
-    format!(
-        "guard    {:<28} {:>4.0} % of the evidence for a breach, {} of {} requests bad; {state}",
-        guard.name,
-        evidence * 100.0,
-        guard.bad,
-        guard.requests
-    )
+    guards.iter().map(line).collect()
 }
 
 fn step(status: &Status) -> String {

@@ -54,7 +54,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: The
         .zip(body.rows())
     {
         let style = theme.guard(guard.state);
-        let share = evidence(guard);
+        let share = guard.evidence();
         let mut spans = vec![
             Span::raw(format!(" {:name$} ", fit(&guard.name, name))),
             Span::styled(format!("{:STATE$} ", word(guard.state)), style),
@@ -70,28 +70,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: The
     }
 }
 
-/// How far the evidence is on its way to a breach, from 0 to 1.
-///
-/// Both are logarithms of an e-value, so that half way there is half the bar; evidence in favour
-/// of the target is negative, and counts as none.
-fn evidence(guard: &GuardView) -> f64 {
-    if guard.state == GuardState::Breach {
-        // A breach is final, also when later requests take the evidence back.
-        return 1.0;
-    }
-    ratio(guard).clamp(0.0, 1.0)
-}
-
-fn ratio(guard: &GuardView) -> f64 {
-    let ratio = guard.log_e / guard.threshold;
-    if ratio.is_nan() { 0.0 } else { ratio }
-}
-
 /// At most `room` guards in the order of the plan: breaches, and those with the most evidence.
 fn most_telling(guards: &[GuardView], room: usize) -> Vec<&GuardView> {
     let weight = |index: &usize| {
         let guard = &guards[*index];
-        (guard.state == GuardState::Breach, ratio(guard))
+        (guard.state == GuardState::Breach, guard.log_e_share())
     };
     let mut order: Vec<usize> = (0..guards.len()).collect();
     order.sort_by(|a, b| {
@@ -130,11 +113,11 @@ mod tests {
             (f64::NAN, 0.0),
         ] {
             guard.log_e = log_e;
-            assert_eq!(evidence(&guard), share, "{log_e}");
+            assert_eq!(guard.evidence(), share, "{log_e}");
         }
         guard.state = GuardState::Breach;
         guard.log_e = 1.0;
-        assert_eq!(evidence(&guard), 1.0);
+        assert_eq!(guard.evidence(), 1.0);
     }
 
     #[test]
