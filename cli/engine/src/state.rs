@@ -91,7 +91,9 @@ pub struct StepRecord {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ImpossibleFact {
     /// The first record is not `run_created`.
-    #[error("the journal does not begin with `run_created`")]
+    #[error(
+        "the journal does not begin with `run_created`: the run was killed before its first record, and has touched nothing; begin anew"
+    )]
     NoBeginning,
     /// The journal was written by another version.
     #[error(

@@ -55,8 +55,6 @@ pub enum Input<'a> {
         /// Who asked for it.
         by: String,
     },
-    /// Nobody sits at the screen any more.
-    Unattended,
     /// An effect came to its end.
     Done {
         /// The intent's id.
@@ -162,7 +160,6 @@ impl Machine {
                 Input::Begin => self.enter_and_start(Phase::Inspect, Effect::Inspect),
                 Input::Resume { applied } => self.resume(applied),
                 Input::TakeBack { applied, by } => self.take_back(applied, by),
-                Input::Unattended => self.attended = false,
                 Input::Done { id, result } => self.done(now, id, result),
                 Input::Observed { weight, writer } => self.observed(weight, writer),
                 Input::GateOpened { step, by } => self.gate_opened(step, by),
@@ -198,7 +195,7 @@ impl Machine {
         if let Some(reason) = self.needs_person() {
             return Some(reason);
         }
-        if self.state.holding && self.spent >= self.timed().unwrap_or_default() {
+        if self.state.holding && self.timed().is_some_and(|total| self.spent >= total) {
             return Some("a person to continue (held at this weight)".to_owned());
         }
         if let Some(step) = self.step_to_set() {

@@ -43,7 +43,6 @@ enum Happening {
     GateOpens,
     Stalled,
     Asked(Command),
-    Unattended,
     Killed {
         resumed_as_rollback: bool,
     },
@@ -75,7 +74,6 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => Just(Happening::GateOpens),
         1 => Just(Happening::Stalled),
         3 => command.prop_map(Happening::Asked),
-        1 => Just(Happening::Unattended),
         1 => any::<bool>().prop_map(|b| Happening::Killed { resumed_as_rollback: b }),
     ]
 }
@@ -211,9 +209,6 @@ impl World {
                     "{command:?}: {facts:?}"
                 );
                 self.forced |= matches!(command, Command::Rollback { .. }) && accepted.is_ok();
-            }
-            Happening::Unattended => {
-                self.story.tell(Input::Unattended);
             }
             Happening::Killed {
                 resumed_as_rollback,

@@ -446,10 +446,9 @@ fn a_manual_gate_waits_for_a_person_with_the_guard_armed() {
 }
 
 #[test]
-fn a_pause_and_a_gate_outlive_the_person_at_the_screen() {
-    let mut paused = Story::at_first_hold(plan());
+fn a_pause_and_a_gate_wait_for_a_person_also_when_nobody_is_there_yet() {
+    let mut paused = Story::at_first_hold(plan()).unattended();
     paused.command(Command::Pause);
-    paused.tell(Input::Unattended);
     paused.healthy_for(60.0);
     assert_eq!(paused.outcome(), None, "someone may come back");
     paused.command(Command::Continue);
@@ -458,8 +457,7 @@ fn a_pause_and_a_gate_outlive_the_person_at_the_screen() {
 
     let mut gated = plan();
     gated.steps[1].gate = Some(Gate::Manual);
-    let mut story = Story::at_first_hold(gated);
-    story.tell(Input::Unattended);
+    let mut story = Story::at_first_hold(gated).unattended();
     story.healthy_for(60.0);
     assert_eq!(story.outcome(), None);
     story.command(Command::Approve);

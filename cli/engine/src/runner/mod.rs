@@ -117,8 +117,6 @@ impl Asked {
 pub enum Control {
     /// A request to the run.
     Command(Asked),
-    /// Nobody sits at the screen any more.
-    Unattended,
     /// Leave everything as it stands, at once.
     StopNow,
 }
@@ -308,13 +306,6 @@ impl Runner {
             match turn {
                 Turn::Effect(id, result) => self.effect_ended(id, result).await?,
                 Turn::Control(Control::Command(asked)) => self.asked(asked)?,
-                Turn::Control(Control::Unattended) => {
-                    let now = self.clock.now();
-                    let facts = self.machine.handle(now, Input::Unattended);
-                    self.follow(now, facts)?;
-                    // Said again for whoever reads the lines.
-                    self.waiting = None;
-                }
                 Turn::Control(Control::StopNow) => return Err(Left::StopNow),
                 Turn::Sample(sample) => self.take(sample),
                 Turn::Seen(seen) => self.seen(seen)?,
@@ -607,9 +598,11 @@ impl Runner {
                 self.first_bad_at = Some(now.elapsed.saturating_sub(breach.detected_after));
             }
             Fact::RollbackDecided { .. } => {
-                self.last_step = self.measure.seen();
-                self.last_step.held = now.elapsed.saturating_sub(self.segment_began);
+                self.keep_last_step(now);
                 self.warn_of_a_broken_source();
+            }
+            Fact::RunEnded { .. } if self.machine.state().rollback.is_none() => {
+                self.keep_last_step(now);
             }
             Fact::EffectSucceeded {
                 output: Output::Applied(weight),
@@ -625,6 +618,11 @@ impl Runner {
             }
             _ => {}
         }
+    }
+
+    fn keep_last_step(&mut self, now: Now) {
+        self.last_step = self.measure.seen();
+        self.last_step.held = now.elapsed.saturating_sub(self.segment_began);
     }
 
     /// Going back is what was decided; whether it helps, a person should know.
