@@ -23,7 +23,12 @@ is_group() {
 }
 
 group_unit() {
-    cargo test --locked --workspace --exclude cutover-tests --no-fail-fast
+    local status=0
+    cargo test --locked --workspace --exclude cutover-tests --no-fail-fast || status=1
+    # The state machine against random events: quick there, thorough here.
+    PROPTEST_CASES=100000 cargo test --locked --package cutover-engine --lib \
+        machine::properties || status=1
+    return "$status"
 }
 
 # Demos run beside each other; more than three would measure the machine instead of the product.
