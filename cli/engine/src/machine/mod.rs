@@ -9,7 +9,9 @@
 //! | --- | --- |
 //! | `inputs` | what each kind of input leads to |
 //! | `commands` | what a person may ask |
-//! | `decisions` | the guard, the way forward, the way back |
+//! | `guard` | what is watched, and what only a person can settle |
+//! | `forward` | gates, weights, proofs, steps |
+//! | `back` | the way back, and when it is closed |
 //! | this one | the machine itself, its time, its facts |
 
 use std::time::Duration;
@@ -25,8 +27,10 @@ use crate::phase::{Outcome, Phase};
 use crate::state::State;
 use crate::view::{Command, Progress};
 
+mod back;
 mod commands;
-mod decisions;
+mod forward;
+mod guard;
 mod inputs;
 
 /// The time at which something is decided.
