@@ -146,7 +146,6 @@ fn assert_can_be_recorded(workspace: &Workspace) {
 }
 
 #[test]
-#[ignore = "`rollback` still needs a journal that can be written"]
 fn a_killed_run_is_taken_back_although_its_journal_is_read_only() {
     let (workspace, journal) = killed();
     let Some(immutable) = Immutable::new(&journal) else {
@@ -159,7 +158,6 @@ fn a_killed_run_is_taken_back_although_its_journal_is_read_only() {
 }
 
 #[test]
-#[ignore = "`rollback` still needs a journal that can be written"]
 fn a_killed_run_is_taken_back_although_its_journal_may_not_grow() {
     let (workspace, journal) = killed();
     let size = fs::metadata(journal).expect("a journal").len();

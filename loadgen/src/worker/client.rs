@@ -84,7 +84,7 @@ impl Client {
         let mut ending = Ending {
             outcome: Outcome::Failed(FailureKind::Timeout),
             arm: stream.arm_unanswered(&self.lane),
-            mark: worker.control.mark(),
+            mark: arrival.mark.unwrap_or_else(|| worker.control.mark()),
             sent: None,
         };
         let mut reused = self.connection.is_some();

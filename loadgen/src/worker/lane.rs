@@ -17,6 +17,9 @@ pub(super) struct Arrival {
     pub(super) intended: Nanos,
     /// When its thread got to it.
     pub(super) picked: Nanos,
+    /// The mark that was current then; one that was never sent is told with it. `None` for an
+    /// arrival that is sent as soon as it is made.
+    pub(super) mark: Option<u32>,
 }
 
 /// Arrivals that wait, and connections that do.
@@ -151,6 +154,7 @@ impl Lane {
             n: refill.next,
             intended: now,
             picked: now,
+            mark: None,
         })
     }
 
@@ -198,6 +202,7 @@ mod tests {
             n,
             intended: n,
             picked: n,
+            mark: None,
         }
     }
 

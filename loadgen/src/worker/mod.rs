@@ -172,7 +172,9 @@ impl Worker {
                     sent: None,
                     done: Duration::from_nanos(now),
                 };
-                self.finished(self.unanswered(stream, lane), &request);
+                let key = self.unanswered(stream, lane);
+                let mark = arrival.mark.unwrap_or(key.mark);
+                self.finished(Key { mark, ..key }, &request);
             }
         }
     }

@@ -66,6 +66,7 @@ impl Pacer {
                     n,
                     intended: due,
                     picked: now,
+                    mark: Some(self.worker.control.mark()),
                 };
                 self.worker.arrive(*stream, arrival);
             }

@@ -149,6 +149,9 @@ impl Measure {
 
     /// Takes a sample in.
     pub fn take(&mut self, sample: Sample) {
+        if !self.is_fresh(&sample) {
+            return;
+        }
         let batch = &sample.batch;
         let at = batch.at;
         let (source, target) = (batch.source.requests, batch.target.requests);
@@ -181,12 +184,14 @@ impl Measure {
                 }
             }
         }
-        let fresh = sample.mark >= self.fresh_from
-            || (sample.mark == NO_MARK && batch.at >= self.quiet_until);
-        if fresh {
-            self.remember_bad(batch);
-            self.gather(sample.batch);
-        }
+        self.remember_bad(batch);
+        self.gather(sample.batch);
+    }
+
+    /// Whether a sample was measured by a driver that was there from beginning to end.
+    fn is_fresh(&self, sample: &Sample) -> bool {
+        sample.mark >= self.fresh_from
+            || (sample.mark == NO_MARK && sample.batch.at >= self.quiet_until)
     }
 
     /// What the measurements say now.
