@@ -123,6 +123,8 @@ struct World {
     edited: bool,
     forced: bool,
     source_worse: bool,
+    /// A foreign change was found, and no person has answered yet.
+    drift_open: bool,
     checked: usize,
 }
 
@@ -136,6 +138,7 @@ impl World {
             edited: false,
             forced: false,
             source_worse: false,
+            drift_open: false,
             checked: 1,
         }
     }
@@ -252,7 +255,15 @@ impl World {
             }),
             Effect::Inspect | Effect::Preflight => Ok(Output::Findings(vec![])),
         };
+        let drifted = matches!(result, Err(EffectError::Drifted(_)));
         self.story.tell(Input::Done { id, result });
+        let goes_on = self.state().rollback.is_none() && self.state().outcome.is_none();
+        if drifted && goes_on {
+            assert!(
+                self.state().drift.is_some(),
+                "a foreign change was passed over"
+            );
+        }
     }
 
     fn killed(&mut self, resumed_as_rollback: bool) {
@@ -275,7 +286,8 @@ impl World {
             fact: taken_over,
         });
         self.checked = self.story.journal.len();
-        self.edited = false;
+        let edited = std::mem::take(&mut self.edited);
+        self.drift_open = false;
         self.source_worse = false;
         if resumed_as_rollback {
             self.forced = true;
@@ -285,6 +297,11 @@ impl World {
             });
         } else {
             self.story.tell(Input::Resume { applied: self.live });
+            let drift = &self.state().drift;
+            assert!(
+                edited || drift.is_none(),
+                "its own write was taken for a foreign one: {drift:?}"
+            );
         }
     }
 
@@ -301,6 +318,10 @@ impl World {
                 Fact::EffectStarted { effect, .. } => {
                     assert!(!*going_back, "{effect:?} on the way back");
                     if let Effect::SetWeight { weight, .. } = effect {
+                        assert!(
+                            !self.drift_open,
+                            "{effect:?} over a foreign change, unasked"
+                        );
                         let named = plan.steps.iter().any(|step| step.weight == *weight);
                         assert!(named, "{weight} is no step of the plan");
                     }
@@ -309,6 +330,11 @@ impl World {
                     assert_eq!(*weight, Weight::ZERO);
                     assert!(*going_back, "taken back without a decision");
                 }
+                Fact::DriftFound { .. } => self.drift_open = true,
+                Fact::Commanded {
+                    command: Command::Continue,
+                    ..
+                } => self.drift_open = false,
                 Fact::RunEnded { .. } => {
                     let before = State::replay(&self.story.journal[..index]).unwrap();
                     let writing = matches!(before.in_flight, Some((_, Effect::SetWeight { .. })));
