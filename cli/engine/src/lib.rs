@@ -8,6 +8,7 @@
 //! | [`machine`] | what follows from an event: the decisions | no |
 //! | [`assess`] | pass, breach or inconclusive: the look at the measurements | no |
 //! | [`verdict`] | the statistics behind it | no |
+//! | [`simulation`] | runs that never happened, watched by the real judge | no |
 //! | [`measure`] | samples added up for decisions and screens | no |
 //! | [`gate`] | whether a gate stands open | no |
 //! | [`preview`] | what a run would do | no |
@@ -41,6 +42,7 @@ pub mod preview;
 pub mod report;
 pub mod runner;
 pub mod secret;
+pub mod simulation;
 pub mod snapshot;
 pub mod state;
 pub mod verdict;

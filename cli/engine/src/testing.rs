@@ -81,6 +81,25 @@ pub(crate) fn plan() -> Plan {
     }
 }
 
+/// Errors at most 1 %, p99 at most 250 ms, both no worse than the source: a healthy target stands at
+/// the very border of what is allowed.
+pub(crate) fn objectives() -> Vec<Objective> {
+    vec![
+        Objective {
+            name: "errors".to_owned(),
+            signal: Signal::Errors,
+            at_most: Some(Bound::Rate(0.01)),
+            versus_source: Some(1.0),
+        },
+        Objective {
+            name: "p99".to_owned(),
+            signal: Signal::Latency { quantile: 0.99 },
+            at_most: Some(Bound::Latency(Duration::from_millis(250))),
+            versus_source: Some(1.0),
+        },
+    ]
+}
+
 pub(crate) fn run_created() -> Fact {
     Fact::RunCreated {
         format: FORMAT,
