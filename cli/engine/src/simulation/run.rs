@@ -160,6 +160,11 @@ impl<'a> Walk<'a> {
         interval
     }
 
+    /// One interval of traffic that the judge does not see.
+    pub fn unjudged(&mut self, target: Regression) -> Interval {
+        self.traffic.next(self.share(), target)
+    }
+
     fn observe(&mut self, batch: &Batch) {
         if requests(batch) > 0 {
             self.judge.observe(batch);
