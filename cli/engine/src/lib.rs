@@ -8,6 +8,7 @@
 //! | [`machine`] | what follows from an event: the decisions | no |
 //! | [`assess`] | pass, breach or inconclusive: the look at the measurements | no |
 //! | [`verdict`] | the statistics behind it | no |
+//! | [`power`] | what a plan can find out at its traffic | no |
 //! | [`simulation`] | runs that never happened, watched by the real judge | no |
 //! | [`measure`] | samples added up for decisions and screens | no |
 //! | [`gate`] | whether a gate stands open | no |
@@ -38,6 +39,7 @@ pub mod narrate;
 pub mod notify;
 pub mod phase;
 pub mod ports;
+pub mod power;
 pub mod preview;
 pub mod report;
 pub mod runner;

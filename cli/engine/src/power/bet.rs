@@ -32,7 +32,8 @@ impl Bet {
     /// Tuned, as the judge's are, to a decision after `horizon` requests at error probability `alpha`.
     pub(super) fn new(p0: f64, horizon: f64, alpha: f64) -> Self {
         let nats = 2.0 * (1.0 / (2.0 * alpha).min(1.0)).ln();
-        let kappa = (horizon / (nats + nats.ln_1p()).max(f64::MIN_POSITIVE) - 1.0).clamp(0.001, 1e6);
+        let kappa =
+            (horizon / (nats + nats.ln_1p()).max(f64::MIN_POSITIVE) - 1.0).clamp(0.001, 1e6);
         let (a, b) = (kappa * p0, kappa * (1.0 - p0));
         let above = if p0 < 0.5 {
             1.0 - incomplete_beta(p0, a, b)
