@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use cutover_rehearsal::fault::FaultAt;
 
+use crate::commands::power;
 use crate::exit;
 
 /// Moves a live service from Amazon ECS to Amazon EKS without its users noticing.
@@ -36,6 +38,7 @@ fn long_help() -> String {
            cutover demo                               the main job on this machine, in a minute\n  \
            cutover demo --fault errors=20%@25         the same with a target that gets worse\n  \
            cutover check plan.yaml                    only validate a plan\n  \
+           cutover power plan.yaml                    what it would find, and how soon\n  \
            cutover migrate --plan plan.yaml           show everything a run would do\n  \
            cutover migrate --plan plan.yaml --out p   save that, and later run exactly it:\n  \
            cutover migrate p\n  \
@@ -88,6 +91,8 @@ pub(crate) enum Command {
     Cleanup(Cleanup),
     /// Only validate a plan file.
     Check(Check),
+    /// Tell what a plan can find out at its traffic, and how soon, before it is run.
+    Power(Power),
     /// Print the JSON Schema of a file format.
     Schema(Schema),
     /// Print a bundled plan, to copy and change.
@@ -123,6 +128,7 @@ impl Command {
             Command::Unlock(unlock) => unlock.output,
             Command::Cleanup(cleanup) => cleanup.output,
             Command::Check(check) => check.output,
+            Command::Power(power) => power.output,
             Command::Schema(_)
             | Command::Example(_)
             | Command::Completions(_)
@@ -287,6 +293,31 @@ pub(crate) struct Check {
     /// A plan (YAML).
     #[arg(value_name = "PLAN")]
     pub(crate) file: PathBuf,
+    /// What to print on standard output.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Power {
+    /// A plan (YAML).
+    #[arg(value_name = "PLAN")]
+    pub(crate) file: PathBuf,
+    /// Requests a second through the edge, as 250/s; otherwise the load of the plan.
+    #[arg(long, value_name = "R", value_parser = power::rate)]
+    pub(crate) rps: Option<f64>,
+    /// The share of requests that the source fails; otherwise a tenth of what the plan allows.
+    #[arg(long, value_name = "SHARE", value_parser = power::fraction)]
+    pub(crate) error_rate: Option<f64>,
+    /// The p99 of the source; otherwise half of what the plan allows.
+    #[arg(long, value_name = "TIME", value_parser = power::latency)]
+    pub(crate) p99: Option<Duration>,
+    /// Simulate so many runs instead of using formulas.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    pub(crate) simulate: Option<u64>,
+    /// What decides the luck of simulated runs.
+    #[arg(long, value_name = "S", requires = "simulate", default_value_t = 1)]
+    pub(crate) seed: u64,
     /// What to print on standard output.
     #[arg(long, value_enum, default_value_t = Output::Human)]
     pub(crate) output: Output,

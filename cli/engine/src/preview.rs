@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate;
 use crate::ports::{Shifter, Stacks};
+use crate::power;
 use crate::verdict::Judge;
 
 /// Everything a run would change, in order.
@@ -74,7 +75,7 @@ pub fn preview(plan: &Plan, stacks: &dyn Stacks, shifter: &dyn Shifter) -> Previ
         ),
         phase("qualify", vec![qualify(plan)], vec![]),
     ];
-    for step in &plan.steps {
+    for (step, finds) in plan.steps.iter().zip(power::sentences(plan)) {
         let mut watches = Vec::new();
         if let Some(gate) = &step.gate {
             watches.push(format!(
@@ -87,6 +88,7 @@ pub fn preview(plan: &Plan, stacks: &dyn Stacks, shifter: &dyn Shifter) -> Previ
             text(step.hold),
             plan.min_requests
         ));
+        watches.push(finds);
         phases.push(phase(
             &format!("shift to {}", step.weight),
             watches,

@@ -14,6 +14,7 @@ mod demo;
 mod driver;
 mod logs;
 mod migrate;
+pub(crate) mod power;
 mod print;
 mod resume;
 mod rollback;
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Unlock(unlock) => unlock::run(&home, &unlock),
         Command::Cleanup(cleanup) => cleanup::run(&home, &cleanup),
         Command::Check(check) => check::run(&check),
+        Command::Power(power) => power::run(&power),
         Command::Schema(schema) => Ok(print::schema(&schema)),
         Command::Example(example) => print::example(&example),
         Command::Completions(completions) => Ok(print::completions(&completions)),

@@ -10,6 +10,7 @@ use crate::args::Output;
 use crate::console;
 use crate::run::ArmLatency;
 
+pub(crate) mod power;
 pub(crate) mod preview;
 mod summary;
 

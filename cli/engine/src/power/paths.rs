@@ -31,7 +31,7 @@ fn let_through(bad_per_s: f64, expected_per_s: f64) -> f64 {
 }
 
 /// `mean` less `z` standard deviations of a binomial count, at least 0.
-fn few(n: f64, p: f64, z: f64) -> f64 {
+pub(super) fn few(n: f64, p: f64, z: f64) -> f64 {
     (n * p - z * (n * p * (1.0 - p)).max(0.0).sqrt()).max(0.0)
 }
 

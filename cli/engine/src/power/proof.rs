@@ -5,7 +5,7 @@ use cutover_scenarios::plan::{Objective, Signal};
 
 use super::bet::{Bet, ln_beta};
 use super::outlook::{Outlook, both};
-use super::paths::{Flow, first_time};
+use super::paths::{Flow, few, first_time};
 use crate::simulation::latency::LogNormal;
 use crate::simulation::traffic::Regression;
 use crate::verdict::GuardKind;
@@ -29,16 +29,16 @@ pub(super) fn seconds(
             let model = outlook.assumed.latency();
             let pairs = outlook.assumed.pairs_per_s;
             let nats = (1.0 / alpha).ln();
-            let edge = quantile_ratio(claim, outlook.edge, (0.0, nats), model, alpha);
+            let edge = quantile_ratio(claim, outlook.edge, (0.0, nats), model, (alpha, z));
             // Pairs are pooled over the run, and this step alone has to go half way.
             let pooled = quantile_ratio(
                 claim,
                 both(pairs),
                 (outlook.before.pairs, nats),
                 model,
-                alpha,
+                (alpha, z),
             );
-            let alone = quantile_ratio(claim, both(pairs), (0.0, nats / 2.0), model, alpha);
+            let alone = quantile_ratio(claim, both(pairs), (0.0, nats / 2.0), model, (alpha, z));
             let paired = pooled.zip(alone).map(|(run, step)| run.max(step));
             edge.into_iter().chain(paired).min_by(f64::total_cmp)
         }
@@ -94,13 +94,15 @@ fn quantile_ratio(
     flow: Flow,
     (seen, nats): (f64, f64),
     model: LogNormal,
-    alpha: f64,
+    (alpha, z): (f64, f64),
 ) -> Option<f64> {
     if flow.source <= 0.0 || flow.target <= 0.0 || limit <= 1.0 {
         return None;
     }
     let below = Bet::new(q, 20.0 / (1.0 - q), alpha / 4.0);
     let above = Bet::new(1.0 - q, 20.0 / (1.0 - q), alpha / 4.0);
+    // Both stacks must be unlucky at once.
+    let z = z * std::f64::consts::FRAC_1_SQRT_2;
     let threshold = nats + 2.0 * std::f64::consts::LN_2;
     let edges: Vec<f64> = (0..=340_u32)
         .map(|edge| {
@@ -110,8 +112,8 @@ fn quantile_ratio(
         .collect();
     let width = |n_a: f64, n_b: f64| {
         let at_most =
-            edges.partition_point(|slow| below.log_e(n_b * (1.0 - slow), n_b) < threshold);
-        let above = edges.partition_point(|slow| above.log_e(n_a * slow, n_a) >= threshold);
+            edges.partition_point(|slow| below.log_e(few(n_b, 1.0 - slow, z), n_b) < threshold);
+        let above = edges.partition_point(|slow| above.log_e(few(n_a, *slow, z), n_a) >= threshold);
         // The lower end is the last edge that the quantile was shown to lie above.
         let known = at_most < edges.len() && above > 0;
         known.then(|| ((at_most as f64 - (above as f64 - 1.0)) / 16.0).exp2())
