@@ -1,8 +1,9 @@
 //! Proven by simulation: false rollbacks of healthy runs under continuous looking, and how soon
 //! regressions are found, beside the fixed-window rules of other tools that see the same traffic.
 //!
-//! `cargo bench -p cutover-engine --bench verdict_table -- [--runs N] [--seed S]` prints the tables of
-//! `tests/bench/RESULTS.md` as Markdown. `N` healthy runs each, and a twenty-fifth as many for each regression.
+//! `cargo bench -p cutover-engine --bench verdict_table -- [--runs N] [--regressions M] [--seed S]`
+//! prints the tables of `tests/bench/RESULTS.md` as Markdown: `N` healthy runs each, and `M` for each
+//! regression, by default a twenty-fifth of `N`.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
@@ -18,6 +19,7 @@ const RATES: [f64; 3] = [10.0, 50.0, 250.0];
 
 fn main() {
     let runs = argument("--runs", 200).max(10);
+    let regressions = argument("--regressions", runs / 25).max(1);
     let seed = argument("--seed", 1);
     println!("{runs} healthy runs each, seed {seed}:\n");
     header(&["requests/s", "error rate"]);
@@ -31,14 +33,13 @@ fn main() {
             );
         }
     }
-    let runs = (runs / 25).max(1);
+    let runs = regressions;
     println!("\n{runs} runs each, median / 95 %:\n");
     header(&["requests/s", "regression", "bad requests"]);
-    let regressions =
-        [1.5, 2.0, 3.0, 5.0].map(|x| (format!("errors x {x}"), Regression::of_errors(x)));
+    let worse = [1.5, 2.0, 3.0, 5.0].map(|x| (format!("errors x {x}"), Regression::of_errors(x)));
     let slower = [1.3, 1.5, 2.0].map(|x| (format!("p99 x {x}"), Regression::of_latency(x)));
     for rate in RATES {
-        for (name, regression) in regressions.iter().chain(&slower) {
+        for (name, regression) in worse.iter().chain(&slower) {
             let speeds = table::speed(rate, *regression, runs, seed);
             let bad = both(speeds[0].bad_median, speeds[0].bad_95, |bad| {
                 bad.to_string()
