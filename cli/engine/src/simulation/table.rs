@@ -191,14 +191,12 @@ mod tests {
     const RUNS: u64 = if cfg!(debug_assertions) { 16 } else { 300 };
 
     #[test]
-    fn healthy_runs_are_seldom_sent_back_where_fixed_windows_often_are() {
-        let [judge, flagger, argo, z_test] = false_rollbacks(10.0, Some(DRIFT), RUNS, 1);
+    fn healthy_runs_are_seldom_sent_back_where_a_test_that_ignores_its_looks_does_so_often() {
+        let [judge, .., z_test] = false_rollbacks(10.0, Some(DRIFT), RUNS, 1);
         // More than this has a chance below 0.5 % if alpha is kept.
         let most = RUNS / 50 + 1;
         assert!(judge.hits <= most, "{judge:?}");
-        for rival in [flagger, argo, z_test] {
-            assert!(rival.rate() > 0.5, "{rival:?}");
-        }
+        assert!(z_test.rate() > 0.15, "{z_test:?}");
     }
 
     #[test]
