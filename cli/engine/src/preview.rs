@@ -163,7 +163,7 @@ fn gate_cost(gate: &Gate) -> String {
 }
 
 fn guards(plan: &Plan, shifter: &dyn Shifter) -> Vec<String> {
-    let judge = Judge::new(&plan.objectives, plan.alpha);
+    let judge = Judge::nth(&plan.objectives, plan.alpha, 1);
     let mut lines: Vec<String> = judge.guards().map(|guard| guard.name).collect();
     lines.push(format!(
         "all watched from the first request on; {}",

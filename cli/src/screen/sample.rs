@@ -251,7 +251,7 @@ fn guard(name: &str, log_e: f64, bad: u64, state: GuardState) -> GuardView {
         requests: 2_204,
         bad,
         state,
-        interval: None,
+        interval: Some("error-rate ratio 1.1, between 0.71 and 1.9".to_owned()),
         proven: false,
     }
 }

@@ -18,6 +18,12 @@ const STATE: usize = 7;
 const PERCENT: usize = 6;
 /// Columns of `9999 of 9999`.
 const COUNTS: usize = 16;
+/// Columns of `error-rate ratio 1.1, between 0.71 and 1.9`, shown where there is room for it beside
+/// a bar of at least [`SHORTEST_BAR`].
+const INTERVAL: usize = 45;
+const SHORTEST_BAR: usize = 8;
+/// Columns of the name beside an interval.
+const NAME_BESIDE_INTERVAL: usize = 33;
 
 /// Draws the guards; when there is no room for all, those with the most evidence.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: Theme) {
@@ -32,8 +38,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: The
     };
     let body = titled(frame, area, &title, theme);
     let width = usize::from(area.width);
-    let name = (NAME + width.saturating_sub(80) / 2).min(WIDEST_NAME);
-    let bar_width = width.saturating_sub(1 + name + 1 + STATE + 1 + PERCENT + COUNTS + 1);
+    let rest = 1 + 1 + STATE + 1 + PERCENT + COUNTS + 1;
+    let intervals = width >= NAME_BESIDE_INTERVAL + rest + SHORTEST_BAR + INTERVAL;
+    let (name, interval) = if intervals {
+        (NAME_BESIDE_INTERVAL, INTERVAL)
+    } else {
+        let name = NAME + width.saturating_sub(80) / 2;
+        (name.min(WIDEST_NAME), 0)
+    };
+    let bar_width = width.saturating_sub(name + rest + interval);
     if title == "objectives" {
         let left = u16::try_from(name + 1 + STATE).unwrap_or(0);
         heading_from(frame, area, left, "evidence", theme);
@@ -64,6 +77,18 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: The
             format!("{:>PERCENT$}", format!("{:.0} %", share * 100.0)),
             style,
         ));
+        if intervals {
+            let told = match (&guard.interval, guard.proven) {
+                (Some(told), true) => format!("{told} (proven)"),
+                (Some(told), false) => told.clone(),
+                (None, _) => String::new(),
+            };
+            let told = fit(&told, INTERVAL - 2);
+            spans.push(Span::styled(
+                format!("  {told:<0$}", INTERVAL - 2),
+                theme.faint(),
+            ));
+        }
         let counts = format!("{} of {}", count(guard.bad), count(guard.requests));
         spans.push(Span::raw(format!("{counts:>COUNTS$}")));
         frame.render_widget(Line::from(spans), row);
