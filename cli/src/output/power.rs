@@ -32,7 +32,7 @@ fn row(step: &StepPower) -> String {
         "{:<8}{:>9}{:>9}",
         weight(step),
         brief(step.hold_s),
-        format!("{:.1}/s", step.target_requests_per_s)
+        per_second(step.target_requests_per_s)
     );
     for regression in &step.regressions {
         let text = match regression.allowed {
@@ -43,6 +43,14 @@ fn row(step: &StepPower) -> String {
     }
     let _ = write!(row, "{:>WIDTH$}", cell(step.proof));
     row
+}
+
+/// `42.5/s`, `2500/s`.
+fn per_second(rate: f64) -> String {
+    match rate {
+        ..999.5 => format!("{rate:.1}/s"),
+        _ => format!("{rate:.0}/s"),
+    }
 }
 
 /// `40 s/95 s`; `40 s/>120 s` and `>120 s` where it took longer than was looked.
@@ -67,10 +75,7 @@ fn weight(step: &StepPower) -> String {
 
 fn heading(power: &Power) -> String {
     let method = match power.method {
-        Method::Formula => {
-            "by formula (expected counts and their spread; --simulate N runs the real judge)"
-                .to_owned()
-        }
+        Method::Formula => "by formula (--simulate N runs the real judge)".to_owned(),
         Method::Simulation { runs, seed } => {
             format!("from {runs} simulated runs through the real judge, seed {seed}")
         }
@@ -78,9 +83,9 @@ fn heading(power: &Power) -> String {
     let assumed = &power.assumed;
     format!(
         "Plan `{}`: what it can find out, {method}.\n\
-         Assumed: {} requests/s through the edge and {} pairs/s; the source fails {} of its requests,\n\
-         its p99 is {:.0} ms. Other values: --rps, --error-rate, --p99. A regression begins with the\n\
-         step and stays. Cells: found in half of the runs / in 95 % of them.\n",
+         Assumed: {} requests/s through the edge and {} pairs/s; the source fails {}\n\
+         of its requests, its p99 is {:.0} ms. Other values: --rps, --error-rate, --p99. A regression\n\
+         begins with the step and stays. Cells: found in half of the runs / in 95 % of them.\n",
         power.plan,
         assumed.requests_per_s,
         assumed.pairs_per_s,
