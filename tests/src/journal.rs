@@ -47,11 +47,14 @@ pub fn wait_for_record(
     })
 }
 
-/// The outcome, when the last record tells the end of the run.
+/// The outcome, when the last record tells the end of the run; what became of its last notes may
+/// follow.
 #[must_use]
 pub fn outcome(records: &[Value]) -> Option<&str> {
-    let last = records.last().filter(|last| last["fact"] == "run_ended")?;
-    last["outcome"].as_str()
+    let mut backwards = records.iter().rev();
+    let last = backwards.find(|record| record["fact"] != "notified")?;
+    let ended = Some(last).filter(|last| last["fact"] == "run_ended");
+    ended?["outcome"].as_str()
 }
 
 /// Whether the run goes back to the source: that was decided, or somebody asked for it.

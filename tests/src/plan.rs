@@ -1,5 +1,7 @@
 //! Short plans made from the bundled one, as a user would make them: copy, then change lines.
 
+use std::fs;
+
 use crate::workspace::Workspace;
 
 /// A plan that takes a few seconds: two steps, and little before and after.
@@ -35,4 +37,12 @@ pub fn write_quick(workspace: &Workspace, values: &[(&str, &str)]) {
         .collect();
     all.extend(values);
     workspace.write("plan.yaml", demo_with(workspace, &all));
+}
+
+/// The same with lines at its end, for keys that the bundled plan has not.
+pub fn write_quick_with(workspace: &Workspace, values: &[(&str, &str)], more: &str) {
+    write_quick(workspace, values);
+    let path = workspace.folder().join("plan.yaml");
+    let text = fs::read_to_string(&path).expect("the plan that was just written");
+    workspace.write("plan.yaml", format!("{text}\n{more}\n"));
 }

@@ -131,7 +131,11 @@ fn weights(workspace: &Workspace) -> Result<Weights, String> {
     })
 }
 
-fn fall_ill(workspace: &Workspace) -> Result<(), String> {
+/// Half of the target's answers are errors from now on.
+///
+/// # Errors
+/// There is no target, or it does not take the fault.
+pub fn fall_ill(workspace: &Workspace) -> Result<(), String> {
     let service = part(workspace, "target-service")?;
     http::put(service.admin, "/fault", r#"{"errors":0.5}"#).map(|_| ())
 }
