@@ -1,8 +1,6 @@
 //! `cutover cleanup`: ends local stacks that killed runs left behind.
 
 use cutover_engine::folder::{Home, RunFolder};
-use cutover_engine::journal;
-use cutover_engine::lock::service_key;
 use cutover_rehearsal::local::{Part, clean_up};
 use serde_json::json;
 
@@ -38,11 +36,11 @@ pub(super) fn run(home: &Home, cleanup: &Cleanup) -> Result<Exit, Failure> {
 }
 
 /// The process that drives the run right now, if one does: its stacks are not ours to end.
+/// Asked without its journal: that may be lost or damaged while the driver lives.
 fn driver(home: &Home, folder: &RunFolder) -> Option<u32> {
-    let plan = journal::read(&folder.journal()).ok()?.state.plan;
-    home.holder(service_key(&plan))
-        .filter(|holder| holder.run == folder.id())
-        .map(|holder| holder.pid)
+    let mut holders = home.holders().into_iter();
+    let driver = holders.find(|holder| holder.run == folder.id());
+    driver.map(|driver| driver.pid)
 }
 
 fn tell(output: Output, ended: &[(String, Part)], spared: &[(String, u32)]) {
