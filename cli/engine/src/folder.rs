@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::snapshot;
+
 /// The folder that holds all runs, `.cutover` by default.
 #[derive(Debug, Clone)]
 pub struct Home(PathBuf);
@@ -89,7 +91,8 @@ impl Home {
         })
     }
 
-    /// Ids of all runs, oldest first: ids begin with the time.
+    /// Ids of all runs, oldest first: ids begin with the time. A run whose journal was lost is still
+    /// one when it has a snapshot: its traffic can be taken back.
     ///
     /// # Errors
     /// When the folder exists but cannot be read.
@@ -105,7 +108,10 @@ impl Home {
         };
         let mut ids: Vec<String> = entries
             .filter_map(Result::ok)
-            .filter(|entry| entry.path().join(JOURNAL).exists())
+            .filter(|entry| {
+                let has = |file| entry.path().join(file).exists();
+                has(JOURNAL) || has(snapshot::FILE_NAME)
+            })
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect();
         ids.sort();
@@ -216,5 +222,15 @@ mod tests {
             error.contains("no run `nope`") && error.contains("20261121-100000"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_run_whose_journal_was_lost_is_found_by_its_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path());
+        let run = home.create_run("r").unwrap();
+        assert!(home.find_run(None).is_err(), "an empty folder is no run");
+        fs::write(run.path().join(snapshot::FILE_NAME), "{}").unwrap();
+        assert_eq!(home.find_run(None).unwrap().id(), "r");
     }
 }
