@@ -10,7 +10,9 @@ use cutover_tests::command::{Finished, Running};
 use cutover_tests::http::put;
 use cutover_tests::journal;
 use cutover_tests::plan::{write_quick, write_quick_with};
-use cutover_tests::processes::{assert_none_left, edge_weight, part, wait_for_weight};
+use cutover_tests::processes::{
+    assert_none_left, assert_serves, edge_weight, part, wait_for_weight,
+};
 use cutover_tests::status;
 use cutover_tests::witness::fall_ill;
 use cutover_tests::workspace::Workspace;
@@ -98,7 +100,7 @@ fn a_snapshot_lies_there_before_the_first_weight_is_written() {
 }
 
 #[test]
-fn a_run_whose_journal_is_lost_is_taken_back_from_its_snapshot() {
+fn a_snapshot_alone_takes_a_run_back() {
     let workspace = killed();
     fs::remove_file(run_file(&workspace, journal::FILE)).expect("a journal");
     let rollback = from_snapshot(&workspace, &["--output", "json"])
@@ -106,6 +108,27 @@ fn a_run_whose_journal_is_lost_is_taken_back_from_its_snapshot() {
         .expect_told(&["the target has 50 % of the traffic", "it had 0 %"]);
     assert_eq!(rollback.json()["outcome"], "rolled_back", "{rollback}");
     assert_eq!(edge_weight(&workspace), Ok(0.0));
+    clean_up(&workspace);
+}
+
+#[test]
+fn a_run_whose_journal_was_lost_is_found_and_taken_back_from_its_snapshot() {
+    let workspace = killed();
+    fs::remove_file(run_file(&workspace, journal::FILE)).expect("a journal");
+    is_taken_back_all_the_same(&workspace, "journal.jsonl: could not read the journal");
+}
+
+#[test]
+fn cleanup_spares_the_stacks_of_a_living_driver_whose_journal_was_lost() {
+    let (workspace, driver) = at_50_percent(LONG);
+    fs::remove_file(run_file(&workspace, journal::FILE)).expect("a journal");
+    let cleanup = workspace.cutover(["cleanup", "--output", "json"]);
+    let spared = cleanup.json()["spared"][0]["driver"].clone();
+    assert_eq!(spared, driver.pid().as_raw(), "{cleanup}");
+    assert_serves(&workspace);
+    workspace.cutover(["rollback"]).expect_exit(0);
+    driver.wait(QUICK_RUN).expect_exit(3);
+    assert_none_left(&workspace);
 }
 
 /// The journal of a killed run, whole, and what becomes of it.
