@@ -90,6 +90,10 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
             Level::Good,
             "both stacks answer the same load alike: qualified".to_owned(),
         ),
+        Fact::Commanded {
+            command: Command::Advance,
+            by,
+        } => (Level::Warn, advances(state, by)),
         Fact::Commanded { command, by } => (Level::Warn, asked(*command, by)),
         Fact::Breached { breach } => {
             let text = format!(
@@ -165,6 +169,17 @@ fn output_sentence(output: &Output) -> Option<(Level, String)> {
     }
 }
 
+/// What is cut short is said: someone may wonder later why so little was seen.
+fn advances(state: &State, by: &str) -> String {
+    let step = state.step.and_then(|step| state.plan.steps.get(step));
+    let proof = state.step_applied && step.is_some_and(|step| step.prove);
+    match state.phase {
+        Phase::Qualify => format!("{by} asked to end the qualification early"),
+        Phase::Shift if proof => format!("{by} asked to advance and waived the proof of this step"),
+        _ => format!("{by} asked to advance"),
+    }
+}
+
 fn asked(command: Command, by: &str) -> String {
     match command {
         Command::Pause => format!("paused by {by}; guards stay armed"),
@@ -175,7 +190,7 @@ fn asked(command: Command, by: &str) -> String {
         Command::Rollback { force: false } => format!("{by} asked to roll back"),
         Command::Rollback { force: true } => format!("{by} asked to roll back whatever the source"),
         Command::Abort => format!("{by} asked to end the run here"),
-        Command::Interrupt => "a signal asked to end: rolling back first".to_owned(),
+        Command::Interrupt => format!("{by} asked to end: rolling back first"),
     }
 }
 

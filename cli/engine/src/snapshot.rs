@@ -33,8 +33,10 @@ pub struct Snapshot {
     pub service: String,
     /// When it was taken.
     pub taken_at: Timestamp,
-    /// The target's weight at that time.
+    /// The target's weight at that time: 0 %, or the run would not have begun.
     pub weight: Weight,
+    /// From this weight on the plan does not go back by itself.
+    pub point_of_no_return: Option<Weight>,
     /// What the shifter needs to put it back, in its own form.
     pub shifter: Value,
     /// What a person would type to put it back.
@@ -124,6 +126,13 @@ impl Snapshot {
                 "it has format {format}, this version reads {FORMAT}"
             )));
         }
+        if snapshot.weight != Weight::ZERO {
+            let weight = snapshot.weight;
+            return Err(no_snapshot(format!(
+                "it says that the target had {weight} before the run; every run begins at 0 %, so \
+                 the file was changed"
+            )));
+        }
         Ok(snapshot)
     }
 }
@@ -142,6 +151,7 @@ mod tests {
             service: "shop".to_owned(),
             taken_at: "2026-11-21T10:00:00Z".parse().unwrap(),
             weight: Weight::ZERO,
+            point_of_no_return: None,
             shifter: serde_json::json!({ "any": "thing" }),
             commands: vec!["type this".to_owned()],
         }

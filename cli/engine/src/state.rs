@@ -52,6 +52,8 @@ pub struct State {
     pub gate_open: bool,
     /// Someone else changed the live weight, and no person has looked at it yet.
     pub drift: Option<Drift>,
+    /// A person has looked at a foreign change: what was set last is to be written again.
+    pub restore: bool,
     /// Measurements stayed away for too long, and no person has looked at it yet.
     pub missing: Option<String>,
     /// Traffic would go back for this cause, but stays for this reason.
@@ -149,6 +151,7 @@ impl State {
             advance: false,
             gate_open: false,
             drift: None,
+            restore: false,
             missing: None,
             withheld: None,
             past_return: false,
@@ -298,6 +301,7 @@ impl State {
         self.paused = false;
         self.holding = false;
         self.drift = None;
+        self.restore = false;
         self.missing = None;
         self.withheld = None;
     }
@@ -311,10 +315,8 @@ impl State {
                 self.holding = false;
                 self.missing = None;
                 self.withheld = None;
-                if self.drift.take().is_some() {
-                    // The step's weight is written again, over what was found.
-                    self.step_applied = false;
-                }
+                // What was set last is written again, over what was found.
+                self.restore |= self.drift.take().is_some();
             }
             Command::Advance => {
                 self.advance = true;
@@ -366,6 +368,7 @@ impl State {
     }
 
     fn write_begins(&mut self, weight: Weight) {
+        self.restore = false;
         self.before = self.applied.take().or(self.before);
         self.set = weight;
         self.shifted = true;
@@ -399,6 +402,8 @@ impl State {
                 self.applied = Some(*weight);
                 if self.phase == Phase::Shift
                     && let (Effect::SetWeight { .. }, Some(step)) = (effect, self.step)
+                    // Before its gate, what is restored is the weight of the step before.
+                    && self.plan.steps.get(step).map(|step| step.weight) == Some(*weight)
                     && let Some(entry) = self.steps.get_mut(step)
                 {
                     self.step_applied = true;
@@ -406,7 +411,11 @@ impl State {
                     self.advance = false;
                 }
             }
-            Output::WayBack { snapshot, .. } => self.snapshot = Some(snapshot.clone()),
+            Output::WayBack { snapshot, .. } => {
+                self.snapshot = Some(snapshot.clone());
+                // It was written and read back: the weight that every run begins with.
+                self.applied = Some(Weight::ZERO);
+            }
             Output::Nothing | Output::Findings(_) => {}
         }
     }

@@ -14,8 +14,13 @@ pub(super) fn run(home: &Home, abort: &Abort) -> Result<Exit, Failure> {
     let target = Target::find(home, abort.run.run.as_deref())?;
     super::runtime()?.block_on(async {
         let run = target.folder.id();
-        if console::attended()
-            && !abort.yes
+        if !abort.yes && !console::attended() {
+            return Err(Failure::error(format!(
+                "nothing was changed: nobody would watch run {run} from then on; give --yes if \
+                 that is meant"
+            )));
+        }
+        if !abort.yes
             && let Answer::View { view } = target.ask(home, Request::Status).await?
         {
             let weight = view.weight.applied.unwrap_or(view.weight.set);

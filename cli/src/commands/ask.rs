@@ -39,7 +39,9 @@ impl Wish {
             Wish::Hold => {
                 format!("holds at this weight; guards stay armed; go on: cutover resume {run}")
             }
-            Wish::Advance => "advances as soon as its evidence allows".to_owned(),
+            Wish::Advance => "advances as soon as its guards allow; the rest of the hold, and a proof that the step \
+                 asks for, are waived"
+                .to_owned(),
             Wish::Approve => "the gate is open".to_owned(),
             Wish::GoOn => "goes on".to_owned(),
         }

@@ -22,7 +22,7 @@ pub(super) fn run(home: &Home, attach: &Attach) -> Result<Exit, Failure> {
     }
     super::runtime()?.block_on(async {
         if on_screen(&attach.show) {
-            watch::on_screen(home, &folder).await
+            watch::on_screen(home, &folder, true).await
         } else {
             let lines = Lines::listen(home, &folder).await?;
             console::note(&format!(

@@ -116,6 +116,7 @@ async fn take_back(home: &Home, run: &str, rollback: &Rollback) -> Result<Exit, 
     let start = Start::Rollback {
         live: found.live,
         by: run::person(),
+        force: rollback.force,
     };
     run::drive_on(found.driven, start, Place::Foreground(output)).await
 }

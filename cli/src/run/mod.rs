@@ -83,7 +83,7 @@ pub(crate) async fn launch(home: &Home, job: &Job, driving: &Driving) -> Result<
         driver.tell(driving.show.output);
         return Ok(Exit::Done);
     }
-    watch::on_screen(home, &driver.folder).await
+    watch::on_screen(home, &driver.folder, false).await
 }
 
 /// Whether the run is shown on the terminal screen, where a person can answer.
@@ -211,7 +211,7 @@ async fn drive(
         load,
         lease: Arc::clone(&lease),
         hooks,
-        folder: folder.path().to_owned(),
+        folder: std::path::absolute(folder.path()).unwrap_or(folder.path().to_owned()),
     };
     let audience = Audience {
         controls: asked,

@@ -31,7 +31,11 @@ const SILENCE: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// The driver cannot be talked to, is gone, or the terminal failed.
-pub(crate) async fn on_screen(home: &Home, folder: &RunFolder) -> Result<Exit, Failure> {
+pub(crate) async fn on_screen(
+    home: &Home,
+    folder: &RunFolder,
+    watcher: bool,
+) -> Result<Exit, Failure> {
     let run = folder.id();
     let (client, first) = watching(folder)
         .await
@@ -43,7 +47,7 @@ pub(crate) async fn on_screen(home: &Home, folder: &RunFolder) -> Result<Exit, F
     let asking = tokio::spawn(ask(folder.clone(), asked, notices));
     let terminated = signals::listen_at_screen(requests.clone());
 
-    let mut screen = show(view, requests.clone(), noticed);
+    let mut screen = show(view, requests.clone(), noticed, watcher);
     let shown = tokio::select! {
         shown = &mut screen => shown.unwrap_or_else(|broken| Err(std::io::Error::other(broken))),
         () = terminated => {
@@ -81,6 +85,7 @@ fn show(
     views: watch::Receiver<RunView>,
     requests: mpsc::UnboundedSender<Request>,
     notices: mpsc::UnboundedReceiver<String>,
+    watcher: bool,
 ) -> JoinHandle<std::io::Result<ScreenEnd>> {
     let (commands, mut typed) = mpsc::unbounded_channel::<Command>();
     tokio::spawn(async move {
@@ -88,10 +93,10 @@ fn show(
             let _ = requests.send(Request::Command { command });
         }
     });
-    tokio::spawn(screen::run(views, commands, notices, options()))
+    tokio::spawn(screen::run(views, commands, notices, options(watcher)))
 }
 
-fn options() -> ScreenOptions {
+fn options(watcher: bool) -> ScreenOptions {
     let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
@@ -104,6 +109,7 @@ fn options() -> ScreenOptions {
     ScreenOptions {
         colour: !console::no_colour(),
         unicode,
+        watcher,
     }
 }
 

@@ -17,6 +17,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const OPTIONS: ScreenOptions = ScreenOptions {
     colour: true,
     unicode: true,
+    watcher: false,
 };
 
 /// A screen in memory that publishes its text after every frame.

@@ -44,6 +44,8 @@ pub(crate) struct ScreenOptions {
     pub(crate) colour: bool,
     /// Bars, sparklines and marks beyond ASCII.
     pub(crate) unicode: bool,
+    /// The person at this screen only came to look: Ctrl-C asks before it ends the run for all.
+    pub(crate) watcher: bool,
 }
 
 /// Why the screen was closed.
@@ -105,7 +107,7 @@ async fn follow(
     options: ScreenOptions,
 ) -> io::Result<ScreenEnd> {
     let mut view = views.borrow_and_update().clone();
-    let mut ui = UiState::default();
+    let mut ui = UiState::new(options.watcher);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Whether the terminal shows something older than `view` and `ui`.

@@ -49,6 +49,7 @@ pub(crate) struct UiState {
     mode: Mode,
     scroll: usize,
     interrupted: bool,
+    watcher: bool,
     notice: Option<Notice>,
 }
 
@@ -63,6 +64,14 @@ struct Notice {
 const NOTICE_TICKS: u32 = 30;
 
 impl UiState {
+    /// A fresh screen, for someone who started the run or who came to look.
+    pub(crate) fn new(watcher: bool) -> Self {
+        UiState {
+            watcher,
+            ..UiState::default()
+        }
+    }
+
     /// What takes the keys.
     pub(crate) fn mode(&self) -> Mode {
         self.mode
@@ -129,6 +138,7 @@ impl UiState {
                 Effect::None
             }
             Action::Detach => Effect::End(ScreenEnd::Detached),
+            Action::Interrupt if self.watcher => self.apply(Action::AskRollback, view, log),
             Action::Interrupt if self.interrupted => Effect::End(ScreenEnd::StopNow),
             Action::Interrupt => {
                 self.interrupted = true;

@@ -14,6 +14,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 mod chain;
@@ -205,6 +206,7 @@ impl Journal {
             Ok(file) => file,
             Err(error) => return Err(io::Error::new(error.kind(), error.to_string())),
         };
+        still_there(file, &self.path)?;
         file.write_all(&chain::line(body, &chain))?;
         file.sync_data()?;
         self.chain = chain;
@@ -229,8 +231,19 @@ impl Journal {
     fn fill_disk_when_due(&mut self) -> io::Result<()> {
         if self.disk_full_from == Some(self.next_seq) {
             self.file = OpenOptions::new().append(true).open("/dev/full");
+            self.path = PathBuf::from("/dev/full");
         }
         Ok(())
+    }
+}
+
+/// A journal that was removed or replaced under its driver would be written where nobody finds it.
+fn still_there(file: &File, path: &Path) -> io::Result<()> {
+    let (ours, there) = (file.metadata()?, std::fs::metadata(path)?);
+    if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+        Ok(())
+    } else {
+        Err(io::Error::other("another file has taken its place"))
     }
 }
 

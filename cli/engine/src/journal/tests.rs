@@ -154,3 +154,25 @@ fn a_journal_is_never_written_over() {
     let path = written(folder.path(), two_facts());
     assert!(Journal::create(&path).is_err());
 }
+
+#[test]
+fn a_journal_that_was_removed_or_replaced_under_its_driver_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.jsonl");
+    let mut journal = Journal::create(&path).unwrap();
+    journal
+        .append(testing::now(0.0), testing::run_created())
+        .unwrap();
+    let fact = || Fact::PhaseEntered {
+        phase: Phase::Inspect,
+    };
+    std::fs::rename(&path, folder.path().join("away")).unwrap();
+    assert!(journal.append(testing::now(0.0), fact()).is_err());
+    std::fs::write(&path, "").unwrap();
+    let error = journal.append(testing::now(0.0), fact()).unwrap_err();
+    let error = crate::narrate::chain(&error);
+    assert!(
+        error.contains("another file has taken its place"),
+        "{error}"
+    );
+}

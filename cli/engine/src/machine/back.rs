@@ -19,7 +19,7 @@ impl Machine {
             let weight = self.state.applied.unwrap_or(self.state.set);
             self.end(
                 Outcome::Held,
-                format!("ended by a signal; the target's weight stays at {weight}: {reason}"),
+                format!("interrupted; the target's weight stays at {weight}: {reason}"),
             );
         } else if self.state.withheld.is_none() {
             self.emit(Fact::RollbackWithheld { cause, reason });
@@ -48,7 +48,7 @@ impl Machine {
         let signal = cause == RollbackCause::Signal;
         let breach = cause == RollbackCause::Breach;
         self.emit(Fact::RollbackDecided { cause });
-        if !self.state.shifted && !breach {
+        if self.state.first_write.is_none() && !breach {
             let outcome = if signal {
                 Outcome::Interrupted
             } else {
@@ -87,7 +87,7 @@ impl Machine {
         let (outcome, message) = match &self.state.rollback {
             Some(RollbackCause::Signal) => (
                 Outcome::Interrupted,
-                "ended by a signal; all traffic is back on the source".to_owned(),
+                "interrupted; all traffic is back on the source".to_owned(),
             ),
             Some(RollbackCause::Failure(error)) => (
                 Outcome::RolledBack,

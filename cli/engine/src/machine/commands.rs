@@ -4,6 +4,7 @@ use cutover_scenarios::plan::Gate;
 
 use super::Machine;
 use crate::fact::{Effect, Fact, RollbackCause};
+use crate::gate;
 use crate::phase::{Outcome, Phase};
 use crate::view::Command;
 
@@ -57,6 +58,12 @@ impl Machine {
     }
 
     fn accepts_advance(&self) -> Result<(), String> {
+        if self.state.paused {
+            return Err("the run is paused; continue it first".to_owned());
+        }
+        if self.state.drift.is_some() || self.state.missing.is_some() {
+            return Err("a person has to look first; then continue it or roll it back".to_owned());
+        }
         if let Some(breach) = &self.state.breach {
             return Err(format!(
                 "`{}` is broken; roll back, or end the run with abort and resume it",
@@ -87,6 +94,10 @@ impl Machine {
     fn accepts_approval(&self) -> Result<(), String> {
         match self.step_to_set().and_then(|step| step.gate.as_ref()) {
             Some(Gate::Manual) if !self.state.advance => Ok(()),
+            Some(gate @ (Gate::Window(_) | Gate::Webhook(_))) => Err(format!(
+                "the run waits for the {}, which no person opens",
+                gate::describe(gate)
+            )),
             _ => Err("the run does not wait at a manual gate".to_owned()),
         }
     }

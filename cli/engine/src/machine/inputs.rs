@@ -44,14 +44,22 @@ impl Machine {
         }
     }
 
-    pub(super) fn take_back(&mut self, applied: Option<Weight>, by: String) {
+    pub(super) fn take_back(&mut self, applied: Option<Weight>, by: String, force: bool) {
         if let Some(applied) = applied {
             self.emit(Fact::Reobserved { applied });
         }
         self.emit(Fact::Commanded {
-            command: Command::Rollback { force: true },
+            command: Command::Rollback { force },
             by,
         });
+        if applied.is_none() && !self.state.shifted {
+            self.emit(Fact::RollbackDecided {
+                cause: RollbackCause::Asked,
+            });
+            let message = "no traffic had been shifted".to_owned();
+            self.end(Outcome::RolledBack, message);
+            return;
+        }
         self.decide_rollback(RollbackCause::Asked);
     }
 
@@ -145,17 +153,14 @@ impl Machine {
     /// The live weight as it was read while nothing was being written.
     pub(super) fn observed(&mut self, weight: Weight, writer: Option<String>) {
         let state = &self.state;
-        let watched = matches!(state.phase, Phase::Shift | Phase::Bake)
+        let watched = matches!(state.phase, Phase::Qualify | Phase::Shift | Phase::Bake)
             && state.rollback.is_none()
             && state.in_flight.is_none();
-        let Some(expected) = state
-            .applied
-            .filter(|applied| watched && *applied != weight)
-        else {
+        if !watched || state.applied.is_none_or(|applied| applied == weight) {
             return;
-        };
+        }
         let drift = Drift {
-            expected,
+            expected: state.set,
             found: weight,
             writer,
         };
@@ -186,8 +191,13 @@ impl Machine {
         if self.state.outcome.is_some() || busy || self.needs_person().is_some() {
             return;
         }
+        if self.state.restore {
+            self.set_weight(self.state.set);
+            return;
+        }
         if let Some(step) = self.step_to_set() {
-            if self.closed_gate(now, step).is_none() && assessment.source_down.is_none() {
+            let open = self.closed_gate(now, step).is_none() && assessment.source_down.is_none();
+            if open && !self.state.holding {
                 self.set_weight(step.weight);
             }
             return;

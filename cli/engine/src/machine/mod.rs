@@ -58,6 +58,8 @@ pub enum Input<'a> {
         applied: Option<Weight>,
         /// Who asked for it.
         by: String,
+        /// Whatever state the source is in.
+        force: bool,
     },
     /// An effect came to its end.
     Done {
@@ -163,7 +165,7 @@ impl Machine {
             match input {
                 Input::Begin => self.enter_and_start(Phase::Inspect, Effect::Inspect),
                 Input::Resume { applied } => self.resume(applied),
-                Input::TakeBack { applied, by } => self.take_back(applied, by),
+                Input::TakeBack { applied, by, force } => self.take_back(applied, by, force),
                 Input::Done { id, result } => self.done(now, id, result),
                 Input::Observed { weight, writer } => self.observed(weight, writer),
                 Input::GateOpened { step, by } => self.gate_opened(step, by),
@@ -206,7 +208,14 @@ impl Machine {
             if let Some(down) = &assessment.source_down {
                 return Some(format!("the source to be there to go back to: {down}"));
             }
-            return match self.closed_gate(now, step)? {
+            let held = || {
+                let held = "a person to continue (held before the next step)";
+                self.state.holding.then(|| held.to_owned())
+            };
+            let Some(gate) = self.closed_gate(now, step) else {
+                return held();
+            };
+            return match gate {
                 Gate::Manual => Some(format!("a person to open the gate before {}", step.weight)),
                 other @ (Gate::Window(_) | Gate::Webhook(_)) => {
                     Some(format!("the {}", gate::describe(other)))

@@ -294,6 +294,7 @@ impl World {
             self.story.tell(Input::TakeBack {
                 applied: Some(self.live),
                 by: "test".to_owned(),
+                force: true,
             });
         } else {
             self.story.tell(Input::Resume { applied: self.live });
@@ -322,7 +323,13 @@ impl World {
                             !self.drift_open,
                             "{effect:?} over a foreign change, unasked"
                         );
-                        let named = plan.steps.iter().any(|step| step.weight == *weight);
+                        let before = State::replay(&self.story.journal[..index]).unwrap();
+                        assert!(
+                            !before.holding,
+                            "{effect:?} while a person wants it to hold"
+                        );
+                        let named = plan.steps.iter().any(|step| step.weight == *weight)
+                            || before.restore && *weight == before.set;
                         assert!(named, "{weight} is no step of the plan");
                     }
                 }

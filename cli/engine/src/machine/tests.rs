@@ -395,6 +395,7 @@ fn a_killed_run_is_taken_back_without_a_step_forward() {
         let facts = story.tell(Input::TakeBack {
             applied: Some(weight(25.0)),
             by: "test".to_owned(),
+            force: false,
         });
         let writes: Vec<_> = facts
             .iter()
@@ -480,6 +481,24 @@ fn hold_stays_at_the_weight_until_a_person_goes_on() {
         set(Weight::FULL),
         "the hold was over long ago"
     );
+}
+
+#[test]
+fn hold_keeps_a_gate_that_opens_from_being_passed() {
+    let mut gated = plan();
+    gated.steps[1].gate = Some(Gate::Manual);
+    let mut story = Story::at_first_hold(gated);
+    story.healthy_for(11.0);
+    story.command(Command::Hold);
+    story.command(Command::Approve);
+    story.healthy_for(60.0);
+    assert_eq!(story.machine.state().in_flight, None);
+    let quiet = healthy(story.machine.state());
+    let waiting = story.machine.waiting_for(now(story.at), &quiet).unwrap();
+    assert_eq!(waiting, "a person to continue (held before the next step)");
+    story.command(Command::Continue);
+    story.healthy_for(0.2);
+    assert_eq!(story.succeed(), set(Weight::FULL));
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub(super) fn perform(
         run: state.run.clone(),
         plan: state.plan.name.clone(),
         service: service_key(&state.plan).to_owned(),
+        point_of_no_return: state.plan.point_of_no_return,
         snapshot: ports.folder.join(snapshot::FILE_NAME),
     };
     Box::pin(async move {
@@ -143,6 +144,7 @@ struct WayBack {
     run: String,
     plan: String,
     service: String,
+    point_of_no_return: Option<Weight>,
     snapshot: PathBuf,
 }
 
@@ -168,6 +170,7 @@ async fn prove_way_back(
         run: way.run,
         plan: way.plan,
         service: way.service,
+        point_of_no_return: way.point_of_no_return,
         taken_at: clock::wall(),
         weight: live,
         shifter: shifter.snapshot().await?,

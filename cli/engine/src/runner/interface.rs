@@ -42,6 +42,8 @@ pub enum Start {
         live: Option<Weight>,
         /// Who asked for it.
         by: String,
+        /// Whatever state the source is in.
+        force: bool,
     },
 }
 

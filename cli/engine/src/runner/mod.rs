@@ -181,9 +181,10 @@ impl Runner {
                 }
                 self.machine.handle(now, Input::Resume { applied })
             }
-            Start::Rollback { live, by } => {
+            Start::Rollback { live, by, force } => {
                 let applied = live;
-                self.machine.handle(now, Input::TakeBack { applied, by })
+                self.machine
+                    .handle(now, Input::TakeBack { applied, by, force })
             }
         };
         self.follow(now, facts)?;

@@ -13,10 +13,12 @@ use super::*;
 const FULL: ScreenOptions = ScreenOptions {
     colour: true,
     unicode: true,
+    watcher: false,
 };
 const PLAIN: ScreenOptions = ScreenOptions {
     colour: false,
     unicode: false,
+    watcher: false,
 };
 
 fn drawn(view: &RunView, ui: &UiState, options: ScreenOptions, width: u16, height: u16) -> Buffer {

@@ -187,6 +187,7 @@ async fn after_a_kill(records: &[String], rollback: bool, happened: bool) -> (Ru
         Start::Rollback {
             live: Some(live),
             by: "test".to_owned(),
+            force: false,
         }
     } else {
         Start::Resume(live)
