@@ -124,6 +124,11 @@ pub enum Fact {
         /// What is missing.
         reason: String,
     },
+    /// The run has waited for something for a while; told once for each time it waits.
+    WaitsLong {
+        /// What it waits for, as it follows "waiting for".
+        reason: String,
+    },
     /// A webhook opened the gate of a step.
     GateOpened {
         /// Index into the plan's steps.

@@ -56,6 +56,7 @@ pub fn sentence(state: &State, fact: &Fact) -> Option<(Level, String)> {
             Level::Bad,
             format!("measurements stayed away for too long: waiting for {reason}"),
         ),
+        Fact::WaitsLong { reason } => (Level::Warn, format!("still waiting for {reason}")),
         Fact::GateOpened { by, .. } => (Level::Good, format!("the gate was opened by {by}")),
         Fact::Notified { error: None, .. } => return None,
         Fact::Notified {

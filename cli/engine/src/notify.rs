@@ -72,7 +72,9 @@ fn news(state: &State, fact: &Fact) -> Option<(NotifyOn, String)> {
             command: Command::Pause | Command::Hold,
             ..
         } => NotifyOn::Hold,
-        Fact::DriftFound { .. } | Fact::RollbackWithheld { .. } => NotifyOn::Hold,
+        Fact::DriftFound { .. } | Fact::RollbackWithheld { .. } | Fact::WaitsLong { .. } => {
+            NotifyOn::Hold
+        }
         // Otherwise traffic goes back, and that is told.
         Fact::MissingTooLong { .. } if state.plan.on_missing.then == Missing::Hold => {
             NotifyOn::Hold

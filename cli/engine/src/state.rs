@@ -236,7 +236,7 @@ impl State {
             }
             Fact::MissingTooLong { reason } => self.missing = Some(reason.clone()),
             Fact::GateOpened { .. } => self.gate_open = true,
-            Fact::DriverStalled { .. } | Fact::Notified { .. } => {}
+            Fact::DriverStalled { .. } | Fact::Notified { .. } | Fact::WaitsLong { .. } => {}
             Fact::StepReached { step } => {
                 if *step >= self.steps.len() {
                     return Err(format!("the plan has no step {step}"));

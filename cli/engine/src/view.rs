@@ -25,6 +25,8 @@ pub struct RunView {
     pub elapsed: Duration,
     /// Holds are not counted down and steps do not advance.
     pub paused: bool,
+    /// A person wants the run to stay at this weight when its hold is over.
+    pub holding: bool,
     /// What the run waits for, as it follows "waiting for"; `None` when it goes on.
     pub waiting_for: Option<String>,
     /// The step timeline.

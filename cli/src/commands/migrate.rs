@@ -4,12 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cutover_engine::folder::Home;
+use cutover_engine::journal;
+use cutover_engine::lock::service_key;
 use cutover_engine::preview::{Preview, preview};
 use cutover_rehearsal::local::{LocalShifter, LocalStacks};
 use cutover_scenarios::load;
 use cutover_scenarios::plan::Plan;
 
 use super::saved_plan::{self, SavedPlan};
+use super::target;
 use crate::args::{Migrate, Output};
 use crate::console;
 use crate::exit::{Exit, Failure};
@@ -71,7 +74,30 @@ fn only_show(
     })
 }
 
+/// A run of the same service that was left half-way must not be forgotten over a new one.
+fn refuse_beside_unresolved(home: &Home, plan: &Plan) -> Result<(), Failure> {
+    let same_service = |run: &String| {
+        let folder = home.find_run(Some(run)).ok()?;
+        let state = journal::read(&folder.journal()).ok()?.state;
+        (service_key(&state.plan) == service_key(plan)).then_some(state)
+    };
+    let Some(state) = target::unresolved(home).iter().rev().find_map(same_service) else {
+        return Ok(());
+    };
+    let (run, weight) = (&state.run, state.applied.unwrap_or(state.set));
+    Err(Failure {
+        message: format!(
+            "an earlier run of `{}` is not over, and its stacks serve with {weight} on the target \
+             by its journal: {run}; go on: cutover resume {run}; go back: cutover rollback {run}; \
+             end its local stacks: cutover cleanup {run}; nothing was touched",
+            plan.name
+        ),
+        exit: Exit::PreflightFailed,
+    })
+}
+
 fn go_ahead(home: &Home, migrate: &Migrate, plan: Plan, shown: &Preview) -> Result<Exit, Failure> {
+    refuse_beside_unresolved(home, &plan)?;
     if console::attended() && !migrate.yes {
         console::note(&told::text(shown));
         if !console::confirm("Go ahead?") {

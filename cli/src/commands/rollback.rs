@@ -2,17 +2,23 @@
 //! it; one whose driver is gone is taken back from here, which needs its journal and the shifter,
 //! nothing else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cutover_engine::folder::Home;
-use cutover_engine::ports::{StackHealth, Stacks as _};
+use cutover_engine::phase::Outcome;
+use cutover_engine::ports::StackHealth;
 use cutover_engine::runner::Start;
 use cutover_engine::view::Command;
 use cutover_engine::{journal, narrate, snapshot};
 
+use cutover_rehearsal::local::health_of;
+use cutover_scenarios::units::Weight;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+
 use super::ask;
 use super::snapshot_rollback;
-use super::taken_over::{self, Found, TakenOver};
+use super::taken_over::{self, Found};
 use super::target::Target;
 use crate::args::Rollback;
 use crate::console;
@@ -46,33 +52,40 @@ pub(super) fn run(home: &Home, rollback: &Rollback) -> Result<Exit, Failure> {
     })
 }
 
-/// Why going back may do harm.
-async fn closed(found: &TakenOver) -> Option<String> {
-    let state = &found.driven.state;
-    if !state.shifted {
-        return None;
-    }
-    if let Some(point) = state.plan.point_of_no_return.filter(|_| state.past_return) {
+/// Why going back may do harm, as far as can be told without a driver.
+pub(super) async fn closed(run_folder: &Path, past_return: Option<Weight>) -> Option<String> {
+    if let Some(point) = past_return {
         return Some(format!("the point of no return ({point}) is passed"));
     }
-    let health = found.driven.stacks.health().await;
-    match (health.source, health.target) {
-        (StackHealth::Down(why), target) if !matches!(target, StackHealth::Down(_)) => {
-            Some(format!("the source is down ({why}), and the target is not"))
-        }
-        _ => None,
+    let health = health_of(run_folder).await;
+    let StackHealth::Ready(_) = health.target else {
+        return None;
+    };
+    match health.source {
+        StackHealth::Ready(_) => None,
+        StackHealth::Down(why) => Some(format!("the source is down ({why}), the target is not")),
+        StackHealth::Unknown(why) => Some(format!(
+            "the source does not answer as it should ({why}), the target does"
+        )),
     }
 }
 
-/// The run's snapshot, when its journal cannot be read.
+/// The run's snapshot, when its journal cannot be read, or its folder not be written.
 fn instead_of_the_journal(target: &Target) -> Option<PathBuf> {
-    let snapshot = target.folder.path().join(snapshot::FILE_NAME);
-    let error = journal::read(&target.folder.journal()).err()?;
+    let folder = target.folder.path();
+    let snapshot = folder.join(snapshot::FILE_NAME);
+    let trouble = match journal::read(&target.folder.journal()) {
+        Err(error) => narrate::chain(&error),
+        // Nothing could be locked or recorded here.
+        Ok(_) => match access(folder, AccessFlags::W_OK) {
+            Err(Errno::EROFS) => format!("{}: {}", folder.display(), Errno::EROFS.desc()),
+            _ => return None,
+        },
+    };
     let there = snapshot.exists();
     if there {
         console::note(&format!(
-            "{}; taking back from {} instead",
-            narrate::chain(&error),
+            "{trouble}; taking back from {} instead",
             snapshot.display()
         ));
     }
@@ -102,12 +115,30 @@ async fn take_back(home: &Home, run: &str, rollback: &Rollback) -> Result<Exit, 
     let output = rollback.run.output;
     let found = match taken_over::find(home, run).await? {
         Found::Run(found) => found,
+        Found::Ended(Outcome::Done, message) => {
+            return Err(Failure::error(format!(
+                "run {run} is done, and nothing was changed: {message}; to send traffic back all \
+                 the same: cutover rollback --from {}",
+                home.find_run(Some(run))
+                    .map_or_else(
+                        |_| PathBuf::new(),
+                        |folder| folder.path().join(snapshot::FILE_NAME)
+                    )
+                    .display()
+            )));
+        }
         Found::Ended(outcome, message) => {
             taken_over::tell_ended(output, outcome, &message);
             return Ok(Exit::Done);
         }
     };
-    if let Some(reason) = closed(&found).await.filter(|_| !rollback.force) {
+    let state = &found.driven.state;
+    let point = state.plan.point_of_no_return.filter(|_| state.past_return);
+    let reason = match state.shifted && !rollback.force {
+        true => closed(found.driven.folder.path(), point).await,
+        false => None,
+    };
+    if let Some(reason) = reason {
         found.leave().await;
         return Err(Failure::error(format!(
             "nothing was changed: {reason}; `--force` goes back all the same"

@@ -7,9 +7,11 @@ use cutover_engine::lock::LockError;
 use cutover_engine::ports::Shifter as _;
 use cutover_engine::runner;
 use cutover_engine::snapshot::Snapshot;
-use cutover_rehearsal::local::LocalShifter;
+use cutover_rehearsal::local::{LocalShifter, parts_alive};
+use cutover_scenarios::units::Weight;
 use serde_json::json;
 
+use super::rollback;
 use crate::args::{Output, Rollback};
 use crate::console;
 use crate::exit::{Exit, Failure};
@@ -22,7 +24,16 @@ pub(super) fn run(home: &Home, file: &Path, rollback: &Rollback) -> Result<Exit,
     // Its own folder knows who drives it, wherever this was typed.
     let home = home_of(file).unwrap_or_else(|| home.clone());
     let _lease = take_lock(&home, &snapshot, rollback.force)?;
-    super::runtime()?.block_on(take_back(&snapshot, &shifter, rollback.run.output))
+    super::runtime()?.block_on(async {
+        if !rollback.force
+            && let Some(reason) = closed(file, &snapshot, &shifter).await
+        {
+            return Err(Failure::error(format!(
+                "nothing was changed: {reason}; `--force` goes back all the same"
+            )));
+        }
+        take_back(&snapshot, &shifter, rollback.run.output).await
+    })
 }
 
 /// The folder of runs that the snapshot lies in: `HOME/runs/RUN/snapshot.json`.
@@ -48,6 +59,20 @@ fn take_lock(home: &Home, snapshot: &Snapshot, force: bool) -> Result<Option<imp
             console::note(&format!("going back without the lock: {error}"));
             Ok(None)
         }
+    }
+}
+
+/// Why going back may do harm. A snapshot that was carried elsewhere knows nothing of its stacks.
+async fn closed(file: &Path, snapshot: &Snapshot, shifter: &LocalShifter) -> Option<String> {
+    let live = shifter.read().await.ok();
+    let passed = |point: &Weight| live.is_some_and(|live| live >= *point);
+    let point = snapshot.point_of_no_return.filter(passed);
+    let folder = file
+        .parent()
+        .filter(|folder| !parts_alive(folder).is_empty());
+    match folder {
+        Some(folder) => rollback::closed(folder, point).await,
+        None => point.map(|point| format!("the point of no return ({point}) is passed")),
     }
 }
 

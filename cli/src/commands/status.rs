@@ -147,6 +147,9 @@ fn text(status: &Status) -> String {
     });
     match &status.view {
         Some(Ok(view)) => {
+            if view.holding {
+                lines.push("held     at this weight, by a person; guards stay armed".to_owned());
+            }
             if let Some(waiting) = &view.waiting_for {
                 lines.push(format!("waits    for {waiting}"));
             }
@@ -256,6 +259,7 @@ fn document(status: &Status) -> Value {
         "driver": status.driver,
         "driver_error": status.view.as_ref().and_then(|view| view.as_ref().err()),
         "paused": status.said().map(|view| view.paused),
+        "holding": status.said().map(|view| view.holding),
         "waiting_for": status.said().and_then(|view| view.waiting_for.as_ref()),
         "guards": status.said().map(|view| &view.guards),
         "weight": {

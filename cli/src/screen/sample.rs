@@ -21,6 +21,7 @@ pub(crate) fn shifting() -> RunView {
         outcome: None,
         elapsed: Duration::from_secs(42),
         paused: false,
+        holding: false,
         waiting_for: None,
         steps: steps(3),
         current_step: Some(3),
@@ -151,6 +152,7 @@ pub(crate) fn begun() -> RunView {
         outcome: None,
         elapsed: Duration::ZERO,
         paused: false,
+        holding: false,
         waiting_for: None,
         steps: steps(0)
             .into_iter()

@@ -96,7 +96,7 @@ impl UiState {
     pub(crate) fn apply(&mut self, action: Action, view: &RunView, log: LogExtent) -> Effect {
         match action {
             Action::TogglePause => {
-                if view.paused {
+                if view.paused || view.holding {
                     self.say("asked the run to continue");
                     Effect::Send(Command::Continue)
                 } else {

@@ -84,6 +84,8 @@ pub enum Input<'a> {
     },
     /// The driver did not run for so long.
     Stalled(Duration),
+    /// The run has waited for this, as the waiting is told, for longer than a moment.
+    WaitsLong(String),
     /// A notification was delivered, or given up.
     Notified(Fact),
     /// Time has passed; this is what the measurements say.
@@ -170,6 +172,7 @@ impl Machine {
                 Input::Observed { weight, writer } => self.observed(weight, writer),
                 Input::GateOpened { step, by } => self.gate_opened(step, by),
                 Input::Stalled(gap) => self.stalled(gap),
+                Input::WaitsLong(reason) => self.emit(Fact::WaitsLong { reason }),
                 Input::Notified(fact) => self.emit(fact),
                 Input::Tick(assessment) => self.tick(now, assessment),
                 Input::Command { command, by } => self.command(command, by),
@@ -200,6 +203,14 @@ impl Machine {
         }
         if let Some(reason) = self.needs_person() {
             return Some(reason);
+        }
+        if let Some(down) = &assessment.source_down
+            && self.state.applied != Some(Weight::FULL)
+        {
+            return Some(format!("the source to recover: {down}"));
+        }
+        if self.shared_unsettled {
+            return Some("both stacks to recover: they break the same objective".to_owned());
         }
         if self.state.holding && self.timed().is_some_and(|total| self.spent >= total) {
             return Some("a person to continue (held at this weight)".to_owned());

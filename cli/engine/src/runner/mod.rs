@@ -50,6 +50,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// A driver that was not there for so long was stopped, or the machine slept.
 const STALL: Duration = Duration::from_secs(2);
 
+/// Waiting for longer is written down and told.
+const LONG_WAIT: Duration = Duration::from_secs(15);
+
 /// Error rates of the two stacks are compared when each answered so often in the last seconds.
 const LEAST_COMPARED: u64 = 20;
 
@@ -77,6 +80,8 @@ pub struct Runner {
     paired: u64,
     log: Log,
     waiting: Option<String>,
+    /// Since when the run waits, and whether that stands in the journal.
+    waits_since: Option<(Duration, bool)>,
     /// From the breach's first bad response, on the driver's clock.
     first_bad_at: Option<Duration>,
     rolled_back_after: Option<Duration>,
@@ -139,6 +144,7 @@ impl Runner {
             paired: 0,
             log: Log::default(),
             waiting: None,
+            waits_since: None,
             first_bad_at: None,
             rolled_back_after: None,
             last_step: StepObservation::default(),

@@ -50,6 +50,7 @@ pub(super) fn view(
         outcome: state.outcome.as_ref().map(|(outcome, _)| *outcome),
         elapsed,
         paused: state.paused,
+        holding: state.holding,
         waiting_for,
         steps: steps(state, measure),
         current_step: state.step.filter(|_| state.outcome.is_none()),

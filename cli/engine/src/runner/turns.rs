@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::gates::Answered;
 use super::interface::{Asked, RunEvent};
 use super::probes::Seen;
-use super::{LEAST_COMPARED, Left, Runner, STALL};
+use super::{LEAST_COMPARED, LONG_WAIT, Left, Runner, STALL};
 use crate::fact::Output;
 use crate::gate;
 use crate::machine::{EffectError, Input, Now};
@@ -130,6 +130,7 @@ impl Runner {
         if let (Some(waiting), Some(told)) = (&mut waiting, self.gate_keeper.told(now)) {
             waiting.push_str(&format!(" ({told})"));
         }
+        self.tell_long_waits(now, waiting.as_deref())?;
         // The reason's figures change with every look; the event is the waiting itself.
         if waiting.is_some() != self.waiting.is_some() {
             let reason = waiting.clone();
@@ -145,6 +146,24 @@ impl Runner {
         self.waiting = waiting;
         self.publish();
         Ok(())
+    }
+
+    /// What the run waits for is written down, and told to those who are not at a screen, once it
+    /// has lasted; once for each time it waits.
+    fn tell_long_waits(&mut self, now: Now, waiting: Option<&str>) -> Result<(), Left> {
+        let Some(reason) = waiting else {
+            self.waits_since = None;
+            return Ok(());
+        };
+        let (since, told) = *self.waits_since.get_or_insert((now.elapsed, false));
+        if told || now.elapsed.saturating_sub(since) < LONG_WAIT {
+            return Ok(());
+        }
+        self.waits_since = Some((since, true));
+        let facts = self
+            .machine
+            .handle(now, Input::WaitsLong(reason.to_owned()));
+        self.follow(now, facts)
     }
 
     /// What stacks say of themselves, beside what was measured.

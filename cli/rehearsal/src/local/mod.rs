@@ -20,7 +20,7 @@ mod stacks;
 
 pub use shifter::LocalShifter;
 pub use stacks::STACK_HEADER;
-pub use stacks::{LocalStacks, Part, clean_up, parts_alive};
+pub use stacks::{LocalStacks, Part, clean_up, health_of, parts_alive};
 
 /// What the processes call themselves. The program is one file with several callings; it decides
 /// by the name it is called by.

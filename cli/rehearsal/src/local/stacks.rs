@@ -316,14 +316,7 @@ impl Stacks for LocalStacks {
     }
 
     async fn health(&self) -> Health {
-        let parts = self.folder.parent().map(parts_alive).unwrap_or_default();
-        let listen = |name: &str| {
-            let part = parts.iter().find(|part| part.name == name)?;
-            Some(part.registration.listen)
-        };
-        let (source, target) =
-            tokio::join!(health(listen(SOURCE_PROXY)), health(listen(TARGET_PROXY)));
-        Health { source, target }
+        health_of(self.folder.parent().unwrap_or(&self.folder)).await
     }
 
     fn describe_deploy(&self) -> Vec<String> {
@@ -377,6 +370,17 @@ pub fn parts_alive(run_folder: &Path) -> Vec<Part> {
         .filter(Registration::is_alive)
         .map(|registration| part(&registration))
         .collect()
+}
+
+/// What the stacks of the run in this folder say of themselves.
+pub async fn health_of(run_folder: &Path) -> Health {
+    let parts = parts_alive(run_folder);
+    let listen = |name: &str| {
+        let part = parts.iter().find(|part| part.name == name)?;
+        Some(part.registration.listen)
+    };
+    let (source, target) = tokio::join!(health(listen(SOURCE_PROXY)), health(listen(TARGET_PROXY)));
+    Health { source, target }
 }
 
 /// Ends what a run left behind, and says what that was.

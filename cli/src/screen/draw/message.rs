@@ -88,6 +88,10 @@ fn message(view: &RunView, ui: &UiState) -> Option<(Tone, String)> {
         let text = "PAUSED: p continues; guards stay armed";
         return Some((Tone::Attention, text.to_owned()));
     }
+    if view.holding {
+        let text = "HELD: stays at this weight; p goes on; guards stay armed";
+        return Some((Tone::Attention, text.to_owned()));
+    }
     if let Some(gate) = closed_gate(view) {
         let key = if gate == MANUAL { " · a opens it" } else { "" };
         let text = waiting.unwrap_or_else(|| format!("the gate is closed: {gate}"));
