@@ -570,6 +570,53 @@ fn a_foreign_change_waits_for_a_person_who_may_write_over_it_or_go_back() {
 }
 
 #[test]
+fn a_foreign_change_at_a_gate_is_written_over_with_what_was_set_last() {
+    let mut gated = plan();
+    gated.steps[1].gate = Some(Gate::Manual);
+    let mut story = Story::at_first_hold(gated);
+    story.healthy_for(11.0);
+    assert_eq!(story.machine.state().step, Some(1), "at the gate");
+    let found = weight(90.0);
+    story.tell(Input::Observed {
+        weight: found,
+        writer: None,
+    });
+    story.command(Command::Continue);
+    story.healthy_for(0.2);
+    let (_, effect) = story.machine.state().in_flight.unwrap();
+    let replaces = Some(found);
+    let weight = weight(50.0);
+    assert_eq!(effect, Effect::SetWeight { weight, replaces });
+    story.succeed();
+    story.healthy_for(60.0);
+    assert_eq!(
+        story.machine.state().in_flight,
+        None,
+        "the gate is closed still"
+    );
+    assert!(!story.machine.state().step_applied);
+}
+
+#[test]
+fn a_foreign_change_before_the_first_step_is_seen_and_taken_back() {
+    let mut story = Story::of(plan());
+    story.tell(Input::Begin);
+    for _ in 0..4 {
+        story.succeed();
+    }
+    assert_eq!(story.machine.state().phase, Phase::Qualify);
+    story.tell(Input::Observed {
+        weight: weight(60.0),
+        writer: None,
+    });
+    assert!(story.machine.state().drift.is_some());
+    story.healthy_for(60.0);
+    assert_eq!(story.machine.state().phase, Phase::Qualify, "it waits");
+    story.command(Command::Rollback { force: false });
+    assert_eq!(story.succeed(), BACK, "what others wrote is taken back too");
+}
+
+#[test]
 fn a_foreign_change_that_shows_at_the_next_write_is_not_written_over() {
     let mut story = Story::at_first_hold(plan());
     story.healthy_for(11.0);
