@@ -11,10 +11,11 @@ use crate::phase::{Outcome, Phase};
 use crate::view::Command;
 
 /// Attempts to take back what was written before a person is called.
-pub(super) const ROLLBACK_ATTEMPTS: u32 = 6;
+pub(super) const ROLLBACK_ATTEMPTS: u32 = 8;
 
-/// The wait before the second attempt; it doubles from there.
+/// The wait before the second attempt; it doubles from there, up to [`LONGEST_BACKOFF`].
 const ROLLBACK_BACKOFF: Duration = Duration::from_millis(200);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
 impl Machine {
     pub(super) fn resume(&mut self, applied: Weight) {
@@ -146,7 +147,7 @@ impl Machine {
             );
         } else {
             let wait = ROLLBACK_BACKOFF * 2_u32.saturating_pow(attempts.saturating_sub(1));
-            self.retry_rollback_at = Some(now.elapsed + wait);
+            self.retry_rollback_at = Some(now.elapsed + wait.min(LONGEST_BACKOFF));
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! # Guarantees
 //! - [`Outbox::post`] never blocks.
-//! - Each receiver gets its notes in order, and one that does not answer delays no other.
+//! - Each receiver gets its notes in order, and one that does not answer delays no other. Old news
+//!   (a start, a step) that fails to arrive gives way to newer.
 //! - Every note that was posted is answered for by one [`Delivered`] for each receiver that wants
 //!   it, also when it was given up: the queue was full, the attempts were used up, or the run's
 //!   end did not leave the time.
@@ -13,7 +14,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cutover_scenarios::plan::Notify;
+use cutover_scenarios::plan::{Notify, NotifyOn};
 use tokio::sync::mpsc::{self, Receiver, Sender, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -153,7 +154,7 @@ impl Courier {
     async fn deliver_all(mut self, mut queue: Receiver<Note>) -> Tally {
         let mut tally = Tally::default();
         while let Some(note) = queue.recv().await {
-            let (attempts, result) = self.deliver(&note).await;
+            let (attempts, result) = self.deliver(&note, &queue).await;
             match result {
                 Ok(()) => tally.delivered += 1,
                 Err(_) => tally.given_up += 1,
@@ -168,8 +169,10 @@ impl Courier {
         tally
     }
 
-    /// Sends one note until it arrives or is given up.
-    async fn deliver(&mut self, note: &Note) -> (u32, Result<(), String>) {
+    /// Sends one note until it arrives or is given up. That the run began, or that a step did, is
+    /// no news any more once something newer waits behind it.
+    async fn deliver(&mut self, note: &Note, behind: &Receiver<Note>) -> (u32, Result<(), String>) {
+        let can_wait = !matches!(note.on, NotifyOn::Start | NotifyOn::Step);
         let began = Instant::now();
         let mut attempts = 0;
         let mut last_error = None;
@@ -191,6 +194,9 @@ impl Courier {
             let Some(wait) = wait_before_retry(attempts, began.elapsed()) else {
                 return (attempts, Err(error));
             };
+            if !can_wait && !behind.is_empty() {
+                return (attempts, Err(format!("{error}; newer notes wait")));
+            }
             last_error = Some(error);
             let over = passed(self.deadline.clone());
             tokio::select! {

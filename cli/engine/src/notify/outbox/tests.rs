@@ -144,11 +144,24 @@ async fn notes_arrive_in_order_at_those_who_want_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn old_news_that_fails_gives_way_to_newer() {
+    let world = World::with(&[("$A", &[Does::Fails, Does::Takes])]);
+    let (mut outbox, mut answers) = outbox(&world, &["A"]);
+    outbox.post(&note(1, NotifyOn::Start));
+    outbox.post(&note(2, NotifyOn::Rollback));
+    let first = answers.recv().await.unwrap();
+    assert_eq!((first.seq, first.attempts), (1, 1));
+    assert!(first.result.unwrap_err().contains("newer notes wait"));
+    let second = answers.recv().await.unwrap();
+    assert_eq!((second.seq, second.result), (2, Ok(())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_fails_is_sent_again_after_waits_that_double() {
     let world = World::with(&[("$A", &[Does::Fails, Does::Fails, Does::Fails, Does::Takes])]);
     let began = Instant::now();
     let (mut outbox, mut answers) = outbox(&world, &["A"]);
-    outbox.post(&note(1, NotifyOn::Step));
+    outbox.post(&note(1, NotifyOn::Breach));
     outbox.post(&note(2, NotifyOn::Step));
     let first = answers.recv().await.unwrap();
     assert_eq!((first.seq, first.attempts), (1, 4));
