@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,12 +24,13 @@ fn path(journal: &Path) -> PathBuf {
     journal.with_extension("head")
 }
 
-/// Opens the file for writing, and makes it when it is not there.
+/// Opens the file for writing, and makes it when it is not there; nobody else may read it.
 pub(super) fn open(journal: &Path) -> io::Result<File> {
     OpenOptions::new()
         .create(true)
         .write(true)
         .truncate(false)
+        .mode(super::OWN_MODE)
         .open(path(journal))
 }
 

@@ -14,7 +14,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 mod chain;
@@ -25,6 +25,9 @@ use head::Head;
 use crate::fact::{FORMAT, Fact, Record};
 use crate::machine::Now;
 use crate::state::{ImpossibleFact, State};
+
+/// A journal names hosts, users and reasons: it is for the user who drives the run, and no other.
+const OWN_MODE: u32 = 0o600;
 
 /// Writes a journal.
 #[derive(Debug)]
@@ -131,6 +134,7 @@ impl Journal {
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
+            .mode(OWN_MODE)
             .open(path)
             .map_err(io("create"))?;
         if let Some(folder) = path.parent() {

@@ -37,6 +37,17 @@ fn what_was_written_is_read_back() {
 }
 
 #[test]
+fn only_its_user_may_read_a_journal_and_its_head() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = written(folder.path(), two_facts());
+    for file in [journal.clone(), journal.with_extension("head")] {
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
 fn a_torn_last_line_is_dropped_and_cut_off_before_the_next_record() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(folder.path(), two_facts());
