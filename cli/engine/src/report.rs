@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::fact::StepObservation;
 use crate::phase::{Outcome, Phase};
 use crate::state::State;
-use crate::view::{GuardState, GuardView};
+use crate::view::{GuardState, GuardView, IntervalView};
 
 /// The document that `--output json` prints. Field names and units are stable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,8 @@ pub struct RunReport {
     pub guards: Vec<ReportedGuard>,
     /// How the chance of a false rollback is bounded.
     pub alpha: String,
+    /// The chance of a false rollback over the whole run that the plan allows, 0 to 0.5.
+    pub alpha_total: f64,
     /// What the evidence takes for granted.
     pub assumptions: Vec<String>,
     /// What a person can or must do next, one command or sentence each.
@@ -83,14 +85,17 @@ pub struct ReportedStep {
 pub struct ReportedGuard {
     /// `errors at most 1 %`.
     pub name: String,
+    /// Name of the objective; `null` for the share of requests on the target, which is none.
+    pub objective: Option<String>,
     /// What the evidence says.
     pub state: GuardState,
-    /// Target requests that it has looked at.
+    /// Target requests that it has looked at; for the share of requests those of both stacks since
+    /// the weight was set.
     pub requests: u64,
-    /// Of those, bad.
+    /// Of those, bad; 0 for the share of requests.
     pub bad: u64,
-    /// `error rate 0.2 %, at most 0.9 %`; `null` before there is anything to bound.
-    pub interval: Option<String>,
+    /// What was measured and its bounds; `null` before there is anything to bound.
+    pub interval: Option<IntervalView>,
     /// The target was shown to be no worse than the bound.
     pub proven: bool,
     /// Natural logarithm of the e-value at the end.
@@ -202,6 +207,7 @@ pub fn report(
         }),
         guards: measured.guards.iter().map(guard).collect(),
         alpha: measured.alpha.clone(),
+        alpha_total: state.plan.alpha,
         assumptions: measured.assumptions.clone(),
         next,
     }
@@ -210,6 +216,7 @@ pub fn report(
 fn guard(guard: &GuardView) -> ReportedGuard {
     ReportedGuard {
         name: guard.name.clone(),
+        objective: guard.objective.clone(),
         state: guard.state,
         requests: guard.requests,
         bad: guard.bad,

@@ -156,15 +156,17 @@ pub struct GuardView {
     pub log_e: f64,
     /// A breach is called when `log_e` reaches this: `ln(1/α_i)`.
     pub threshold: f64,
-    /// Target requests that this guard has looked at.
+    /// Name of the objective; `None` for the share of requests on the target, which is none.
+    pub objective: Option<String>,
+    /// Target requests that this guard has looked at; for the share of requests those of both
+    /// stacks since the weight was set.
     pub requests: u64,
-    /// Of those, bad.
+    /// Of those, bad; 0 for the share of requests, where none is bad for going to the target.
     pub bad: u64,
     /// What the evidence says now.
     pub state: GuardState,
-    /// What was measured and its bounds: `error-rate ratio 1.1, between 0.7 and 1.9`; `None` before
-    /// there is anything to bound.
-    pub interval: Option<String>,
+    /// What was measured and its bounds; `None` before there is anything to bound.
+    pub interval: Option<IntervalView>,
     /// The target was shown to be no worse than the bound.
     pub proven: bool,
 }
@@ -189,6 +191,24 @@ impl GuardView {
         let share = self.log_e / self.threshold;
         if share.is_nan() { 0.0 } else { share }
     }
+}
+
+/// What a guard measured, with bounds that hold at all times at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntervalView {
+    /// What was measured, in `unit`; `None` for a ratio to nothing.
+    pub estimate: Option<f64>,
+    /// Not below this; at least 0.
+    pub low: Option<f64>,
+    /// Not above this; `None` when nothing bounds it yet.
+    pub high: Option<f64>,
+    /// What is measured: `error rate`, `share slower than 250ms` and `share of the target` are
+    /// shares from 0 to 1; `error-rate ratio` and `p99 ratio` are target over source.
+    pub unit: String,
+    /// Measured over the whole run; otherwise only since the weight was set last.
+    pub whole_run: bool,
+    /// For people: `error-rate ratio 1.1, between 0.7 and 1.9`.
+    pub text: String,
 }
 
 /// What the evidence of a guard says.

@@ -219,8 +219,11 @@ fn guards(guards: &[GuardView]) -> Vec<String> {
             GuardState::Near => "near",
             GuardState::Breach => "BREACH",
         };
-        let measured = guard.interval.clone();
-        let measured = measured.unwrap_or_else(|| format!("{} of {}", guard.bad, guard.requests));
+        let measured = match (&guard.interval, &guard.objective) {
+            (Some(interval), _) => interval.text.clone(),
+            (None, Some(_)) => format!("{} of {}", guard.bad, guard.requests),
+            (None, None) => format!("{} requests", guard.requests),
+        };
         format!(
             "guard    {:<width$}  {state}, {:.0} % of the evidence for a breach; {measured}",
             guard.name,

@@ -94,6 +94,7 @@ fn ended() -> Document {
             breach: None,
             guards: Vec::new(),
             alpha: String::new(),
+            alpha_total: 0.01,
             assumptions: Vec::new(),
             next: vec!["rest".to_owned()],
         },

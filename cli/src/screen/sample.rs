@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cutover_engine::phase::{Outcome, Phase};
 use cutover_engine::view::{
-    GuardState, GuardView, HistoryPoint, LatencyView, Level, LogLine, Progress, RunView, StepState,
-    StepView, TrafficView, WeightView,
+    GuardState, GuardView, HistoryPoint, IntervalView, LatencyView, Level, LogLine, Progress,
+    RunView, StepState, StepView, TrafficView, WeightView,
 };
 use cutover_scenarios::units::Weight;
 
@@ -247,13 +247,21 @@ fn steps(current: usize) -> Vec<StepView> {
 fn guard(name: &str, log_e: f64, bad: u64, state: GuardState) -> GuardView {
     GuardView {
         name: name.to_owned(),
+        objective: name.split_whitespace().next().map(str::to_owned),
         log_e,
         // ln(1/α) for α = 1 %, shared by two objectives.
         threshold: 5.3,
         requests: 2_204,
         bad,
         state,
-        interval: Some("error-rate ratio 1.1, between 0.71 and 1.9".to_owned()),
+        interval: Some(IntervalView {
+            estimate: Some(1.1),
+            low: Some(0.71),
+            high: Some(1.9),
+            unit: "error-rate ratio".to_owned(),
+            whole_run: true,
+            text: "error-rate ratio 1.1, between 0.71 and 1.9".to_owned(),
+        }),
         proven: false,
     }
 }

@@ -17,8 +17,8 @@ use cutover_scenarios::units::Weight;
 use crate::assess::Assessment;
 use crate::fact::{BreachFact, StepObservation};
 use crate::narrate::percent;
-use crate::verdict::{ArmCounts, Batch, Channel, GuardKind, Judge};
-use crate::view::GuardView;
+use crate::verdict::{ArmCounts, Batch, Channel, GuardKind, Interval, Judge, Unit};
+use crate::view::{GuardView, IntervalView};
 
 #[cfg(test)]
 mod tests;
@@ -248,13 +248,22 @@ impl Measure {
         self.judge
             .guards()
             .map(|guard| GuardView {
+                objective: guard
+                    .objective
+                    .and_then(|index| Some(self.objectives.get(index)?.name.clone())),
                 name: guard.name,
                 log_e: guard.log_e,
                 threshold: guard.threshold,
                 requests: guard.requests,
-                bad: guard.bad,
+                // The judge counts the target's requests here, and they are no failures.
+                bad: match guard.kind {
+                    GuardKind::ShareMismatch => 0,
+                    GuardKind::Absolute | GuardKind::VersusSource { .. } => guard.bad,
+                },
                 state: guard.state,
-                interval: guard.interval.map(|interval| interval.to_string()),
+                interval: guard
+                    .interval
+                    .map(|interval| interval_view(interval, guard.kind)),
                 proven: guard.proven,
             })
             .collect()
@@ -339,5 +348,27 @@ impl Measure {
                 count: *count,
             });
         }
+    }
+}
+
+/// JSON knows no infinity, so what nothing bounds is left out.
+fn interval_view(interval: Interval, kind: GuardKind) -> IntervalView {
+    let finite = |value: f64| value.is_finite().then_some(value);
+    let edge = GuardKind::VersusSource {
+        channel: Channel::Edge,
+    };
+    // See `GuardReport::interval`.
+    let of_segment = match interval.unit {
+        Unit::TargetShare => true,
+        Unit::QuantileRatio(_) => kind == edge,
+        Unit::ErrorRate | Unit::SlowerThan(_) | Unit::ErrorRatio => false,
+    };
+    IntervalView {
+        estimate: finite(interval.estimate),
+        low: finite(interval.low),
+        high: finite(interval.high),
+        unit: interval.unit.to_string(),
+        whole_run: !of_segment,
+        text: interval.to_string(),
     }
 }

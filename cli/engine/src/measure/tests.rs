@@ -64,3 +64,37 @@ fn evidence_that_begins_anew_spends_less_of_alpha() {
     let second = measure.judge().alpha_statement();
     assert!(second.contains(": 0.17 % for this driver"), "{second}");
 }
+
+#[test]
+fn requests_to_the_target_are_not_bad_for_going_there() {
+    let mut measure = measure();
+    measure.take(answered(MARK, 0, 100));
+    let guards = measure.guards();
+    let share = guards.last().expect("the share of requests");
+    assert_eq!(share.objective, None);
+    assert_eq!((share.requests, share.bad), (100, 0));
+    assert_eq!(guards[0].objective.as_deref(), Some("errors"));
+}
+
+#[test]
+fn an_interval_without_an_upper_end_survives_json() {
+    let open = Interval {
+        estimate: f64::INFINITY,
+        low: 1.3,
+        high: f64::INFINITY,
+        unit: Unit::ErrorRatio,
+    };
+    let edge = GuardKind::VersusSource {
+        channel: Channel::Edge,
+    };
+    let view = interval_view(open, edge);
+    assert!(view.whole_run);
+    let json = serde_json::to_value(&view).unwrap();
+    assert_eq!(json["low"], 1.3);
+    assert!(
+        json["estimate"].is_null() && json["high"].is_null(),
+        "{json}"
+    );
+    assert_eq!(json["unit"], "error-rate ratio");
+    assert_eq!(serde_json::from_value::<IntervalView>(json).unwrap(), view);
+}

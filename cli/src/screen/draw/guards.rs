@@ -79,8 +79,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: The
         ));
         if intervals {
             let told = match (&guard.interval, guard.proven) {
-                (Some(told), true) => format!("{told} (proven)"),
-                (Some(told), false) => told.clone(),
+                (Some(told), true) => format!("{} (proven)", told.text),
+                (Some(told), false) => told.text.clone(),
                 (None, _) => String::new(),
             };
             let told = fit(&told, INTERVAL - 2);
@@ -89,10 +89,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &RunView, theme: The
                 theme.faint(),
             ));
         }
-        let counts = format!("{} of {}", count(guard.bad), count(guard.requests));
+        let counts = counts(guard);
         spans.push(Span::raw(format!("{counts:>COUNTS$}")));
         frame.render_widget(Line::from(spans), row);
     }
+}
+
+/// `3 of 2204`; `- of 2204` where no request is bad by itself.
+fn counts(guard: &GuardView) -> String {
+    let bad = match guard.objective {
+        Some(_) => count(guard.bad),
+        None => "-".to_owned(),
+    };
+    format!("{bad} of {}", count(guard.requests))
 }
 
 /// At most `room` guards in the order of the plan: breaches, and those with the most evidence.
@@ -143,6 +152,14 @@ mod tests {
         guard.state = GuardState::Breach;
         guard.log_e = 1.0;
         assert_eq!(guard.evidence(), 1.0);
+    }
+
+    #[test]
+    fn the_share_of_requests_has_no_bad_ones() {
+        let mut guard = sample::shifting().guards.remove(3);
+        assert_eq!(counts(&guard), "9 of 2204");
+        guard.objective = None;
+        assert_eq!(counts(&guard), "- of 2204");
     }
 
     #[test]
