@@ -35,14 +35,21 @@ pub(super) fn run(home: &Home, migrate: &Migrate) -> Result<Exit, Failure> {
 }
 
 fn run_saved(home: &Home, migrate: &Migrate, text: &str) -> Result<Exit, Failure> {
-    if migrate.plan {
-        return Err(Failure::error(format!(
-            "{}: this is a saved plan already; run it with `cutover migrate {}`",
-            migrate.file.display(),
-            migrate.file.display()
-        )));
-    }
     let saved = SavedPlan::read(&migrate.file, text)?;
+    if migrate.plan {
+        if migrate.out.is_some() {
+            return Err(Failure::error(format!(
+                "{}: this is a saved plan already, and `--out` saves one: leave `--out` away, or \
+                 name the plan file",
+                migrate.file.display()
+            )));
+        }
+        let exit = print(migrate, &saved.preview);
+        if let Err(stale) = saved.check_fresh(home, |plan| show(home, plan)) {
+            console::note(&stale.message);
+        }
+        return Ok(exit);
+    }
     saved.check_fresh(home, |plan| show(home, plan))?;
     go_ahead(home, migrate, saved.plan, &saved.preview)
 }
@@ -54,11 +61,7 @@ fn only_show(
     text: String,
     shown: &Preview,
 ) -> Result<Exit, Failure> {
-    match migrate.output() {
-        Output::Human => console::data(&told::text(shown)),
-        Output::Json => console::data(&format!("{:#}", serde_json::json!(shown))),
-        Output::Ndjson => console::data(&serde_json::json!(shown).to_string()),
-    }
+    let exit = print(migrate, shown);
     if let Some(out) = &migrate.out {
         SavedPlan::new(home, &migrate.file, text, plan, shown.clone())?.write(out)?;
         console::note(&format!(
@@ -66,12 +69,22 @@ fn only_show(
             out.display()
         ));
     }
+    Ok(exit)
+}
+
+/// Prints what a run would do. The exit code says whether that is anything, where it was asked for.
+fn print(migrate: &Migrate, shown: &Preview) -> Exit {
+    match migrate.output() {
+        Output::Human => console::data(&told::text(shown)),
+        Output::Json => console::data(&format!("{:#}", serde_json::json!(shown))),
+        Output::Ndjson => console::data(&serde_json::json!(shown).to_string()),
+    }
     let changes = shown.phases.iter().any(|phase| !phase.changes.is_empty());
-    Ok(if migrate.detailed_exitcode && changes {
+    if migrate.detailed_exitcode && changes {
         Exit::Changes
     } else {
         Exit::Done
-    })
+    }
 }
 
 /// A run of the same service that was left half-way must not be forgotten over a new one.

@@ -38,6 +38,20 @@ pub(crate) fn text(preview: &Preview) -> String {
     for guard in &preview.guards {
         let _ = writeln!(out, "Guard: {guard}");
     }
+    let reactions = &preview.reactions;
+    for (when, what) in [
+        ("On a breach", &reactions.on_breach),
+        ("On missing data", &reactions.on_missing),
+        ("On a broken source", &reactions.on_broken_source),
+    ] {
+        let _ = writeln!(out, "{when}: {what}");
+    }
+    for receiver in &preview.notify {
+        let _ = writeln!(out, "Notify: {receiver}");
+    }
+    for variable in &preview.environment {
+        let _ = writeln!(out, "Environment: {}: {}", variable.name, variable.holds);
+    }
     let irreversible = match preview.irreversible.as_slice() {
         [] => "nothing; every step can be taken back".to_owned(),
         points => points.join("; "),
