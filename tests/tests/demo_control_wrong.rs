@@ -92,8 +92,8 @@ fn commands_reach_the_driver_and_what_does_not_fit_is_refused_with_the_reason() 
         .cutover(["rollback", "--output", "json"])
         .expect_exit(0);
     assert_eq!(rollback.json()["outcome"], "rolled_back", "{rollback}");
-    for command in ["pause", "advance", "abort"] {
-        let late = workspace.cutover([command]).expect_exit(1);
+    for command in [&["pause"][..], &["advance"], &["abort", "--yes"]] {
+        let late = workspace.cutover(command).expect_exit(1);
         late.expect_told(&["has ended: rolled_back"]);
     }
     let records = journal::records(&workspace).expect("a journal");

@@ -123,7 +123,7 @@ fn measurements_that_stay_away_lead_back_when_the_plan_says_so() {
 #[test]
 fn measurements_that_stay_away_hold_for_a_person_when_the_plan_says_so() {
     let steps = ("steps", "[50% for 2s, 100% for 1s]");
-    let (workspace, running) = migrate(&[steps], "on_missing: { after: 1s, then: hold }");
+    let (workspace, running) = migrate(&[steps], "on_missing: { after: 4s, then: hold }");
     wait_for_weight(&workspace, 50.0, QUICK_RUN);
     let stopped = Stopped::edge_of(&workspace);
     journal::wait_for_record(&workspace, "what is missing", QUICK_RUN, |record| {

@@ -90,7 +90,13 @@ fn advance_ends_the_hold_and_detach_leaves_the_run_to_itself() {
     assert_eq!(edge_weight(&workspace), Ok(50.0));
     terminal.run_cutover("attach");
     terminal.wait_to_show("holding 50 %");
-    end_with_ctrl_c(&workspace, &terminal);
+    // Who only came to look is asked first.
+    terminal.press("C-c");
+    terminal.wait_to_show("All of it goes back to the source");
+    assert_eq!(edge_weight(&workspace), Ok(50.0), "asking changes nothing");
+    terminal.press("y");
+    terminal.wait_to_show("exit=3");
+    assert_none_left(&workspace);
 
     let (workspace, terminal) = at_half(&[]);
     terminal.press("a");

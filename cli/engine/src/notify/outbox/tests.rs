@@ -103,7 +103,15 @@ fn note(seq: u64, on: NotifyOn) -> Note {
 fn outbox(world: &Arc<World>, names: &[&str]) -> (Outbox, UnboundedReceiver<Delivered>) {
     let receivers: Vec<Notify> = names
         .iter()
-        .map(|name| receiver(name, &[NotifyOn::Step]))
+        .map(|name| {
+            let on = [
+                NotifyOn::Start,
+                NotifyOn::Step,
+                NotifyOn::Breach,
+                NotifyOn::Rollback,
+            ];
+            receiver(name, &on)
+        })
         .collect();
     let hooks: Arc<dyn Hooks> = world.clone();
     Outbox::start(&hooks, &receivers)
