@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cutover_engine::folder::Home;
+use cutover_engine::folder::{Home, RunFolder};
 use cutover_engine::phase::Outcome;
 use cutover_engine::ports::StackHealth;
 use cutover_engine::runner::Start;
@@ -41,7 +41,7 @@ pub(super) fn run(home: &Home, rollback: &Rollback) -> Result<Exit, Failure> {
         if target.driver.is_some() {
             ask_driver(home, &target, rollback).await
         } else {
-            take_back(home, target.folder.id(), rollback).await
+            take_back(home, &target.folder, rollback).await
         }
     })?;
     // Going back is what was asked for, so it is success here.
@@ -111,21 +111,21 @@ async fn ask_driver(home: &Home, target: &Target, rollback: &Rollback) -> Result
     lines.tell_to_end(home, &target.folder, output).await
 }
 
-async fn take_back(home: &Home, run: &str, rollback: &Rollback) -> Result<Exit, Failure> {
+async fn take_back(home: &Home, folder: &RunFolder, rollback: &Rollback) -> Result<Exit, Failure> {
     let output = rollback.run.output;
+    let run = folder.id();
+    let snapshot = folder.path().join(snapshot::FILE_NAME);
     let found = match taken_over::find(home, run).await? {
         Found::Run(found) => found,
-        Found::Ended(Outcome::Done, message) => {
-            return Err(Failure::error(format!(
-                "run {run} is done, and nothing was changed: {message}; to send traffic back all \
-                 the same: cutover rollback --from {}",
-                home.find_run(Some(run))
-                    .map_or_else(
-                        |_| PathBuf::new(),
-                        |folder| folder.path().join(snapshot::FILE_NAME)
-                    )
-                    .display()
-            )));
+        // Not what was asked for: the target keeps all traffic.
+        Found::Ended(outcome @ Outcome::Done, message) => {
+            taken_over::tell_ended(output, outcome, &message);
+            console::note(&format!(
+                "nothing was changed; to send the traffic of a run that is done back all the same: \
+                 cutover rollback --from {}",
+                snapshot.display()
+            ));
+            return Ok(Exit::Error);
         }
         Found::Ended(outcome, message) => {
             taken_over::tell_ended(output, outcome, &message);
