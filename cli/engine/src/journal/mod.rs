@@ -195,6 +195,22 @@ impl Journal {
         Ok(record)
     }
 
+    /// Whether the journal still lies where it is looked for.
+    ///
+    /// # Errors
+    /// It was removed, or replaced by another file.
+    pub fn check(&self) -> Result<(), JournalError> {
+        let file = match &self.file {
+            Ok(file) => file,
+            Err(_) => return Ok(()),
+        };
+        still_there(file, &self.path).map_err(|source| JournalError::Io {
+            path: self.path.clone(),
+            doing: "find",
+            source,
+        })
+    }
+
     /// Number of the record that was written last.
     #[must_use]
     pub fn last_seq(&self) -> Option<u64> {

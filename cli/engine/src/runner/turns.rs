@@ -37,6 +37,7 @@ impl Runner {
             self.last_second = now.elapsed.as_secs();
             // A driver that wakes has nothing to decide, perhaps for hours; it ends all the same.
             self.ports.lease.still_ours().map_err(Left::Lost)?;
+            self.journal.check().map_err(Left::Journal)?;
             let view = Box::new(self.view());
             let _ = self.audience.events.send(RunEvent::Second(view));
         }
