@@ -23,7 +23,8 @@
 //! *ever* owning `1/α` is at most `α`, so one may look after every request, unlike a threshold on a
 //! window or a classical test, whose false alarms add up with each look.
 //!
-//! With seven guards and α = 1 % the threshold is `ln 700 = 6.6`: seven hundred times the stake.
+//! With seven guards and α = 1 % the first driver of a run, which spends half of α, has the threshold
+//! `ln 1400 = 7.2`: fourteen hundred times the stake.
 //!
 //! # Map
 //!
