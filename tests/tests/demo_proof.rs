@@ -123,7 +123,7 @@ fn measurements_that_stay_away_lead_back_when_the_plan_says_so() {
 #[test]
 fn measurements_that_stay_away_hold_for_a_person_when_the_plan_says_so() {
     let steps = ("steps", "[50% for 2s, 100% for 1s]");
-    let (workspace, running) = migrate(&[steps], "on_missing: { after: 4s, then: hold }");
+    let (workspace, running) = migrate(&[steps], "on_missing: { after: 1s, then: hold }");
     wait_for_weight(&workspace, 50.0, QUICK_RUN);
     let stopped = Stopped::edge_of(&workspace);
     journal::wait_for_record(&workspace, "what is missing", QUICK_RUN, |record| {
@@ -133,14 +133,15 @@ fn measurements_that_stay_away_hold_for_a_person_when_the_plan_says_so() {
     // Also when they come back it is a person who goes on.
     let reason = status::wait_until_it_waits_for(&workspace, "nothing came for too long");
     assert!(reason.starts_with("a person"), "{reason}");
-    wait_for(
-        "the run to take up its load again",
-        QUICK_RUN,
-        || match workspace.cutover(["resume"]) {
-            done if done.status.code() == Some(0) => Ok(()),
-            refused => Err(refused.to_string()),
-        },
-    );
+    // On a busy machine answers may stay away once more before they flow.
+    wait_for("the run to be done", QUICK_RUN, || {
+        let resumed = workspace.cutover(["resume"]);
+        let records = journal::records(&workspace)?;
+        match journal::outcome(&records) {
+            Some("done") => Ok(()),
+            other => Err(format!("{other:?}, {resumed}")),
+        }
+    });
     running.wait(QUICK_RUN).expect_exit(0);
     assert_none_left(&workspace);
 }
