@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use cutover_tests::binary;
+use cutover_tests::clock::wait_for;
 use cutover_tests::command::Finished;
 use cutover_tests::disk::{Immutable, Mounted, NO_IMMUTABLE, NO_MOUNT, limit_file_size};
 use cutover_tests::journal;
@@ -109,7 +110,15 @@ fn a_journal_that_may_not_grow_half_way_takes_the_traffic_back() {
         let running = workspace.start(MIGRATE);
         wait_for_weight(&workspace, 50.0, QUICK_RUN);
         let journal = workspace.latest_run().expect("a run").join(journal::FILE);
-        let size = fs::metadata(journal).expect("a journal").len();
+        // The limit is that of every file the driver writes: its report must fit.
+        let size = wait_for("a journal of 20 KiB", QUICK_RUN, || {
+            let size = fs::metadata(&journal).expect("a journal").len();
+            if size > 20 << 10 {
+                Ok(size)
+            } else {
+                Err(format!("{size} bytes"))
+            }
+        });
         limit_file_size(running.pid(), size);
         running.wait(QUICK_RUN)
     });

@@ -325,7 +325,7 @@ impl World {
                         );
                         let before = State::replay(&self.story.journal[..index]).unwrap();
                         assert!(
-                            !before.holding,
+                            !before.holding || before.restore,
                             "{effect:?} while a person wants it to hold"
                         );
                         let named = plan.steps.iter().any(|step| step.weight == *weight)
