@@ -111,9 +111,9 @@ fn a_journal_that_may_not_grow_half_way_takes_the_traffic_back() {
         wait_for_weight(&workspace, 50.0, QUICK_RUN);
         let journal = workspace.latest_run().expect("a run").join(journal::FILE);
         // The limit is that of every file the driver writes: its report must fit.
-        let size = wait_for("a journal of 20 KiB", QUICK_RUN, || {
+        let size = wait_for("a journal of 12 KiB", QUICK_RUN, || {
             let size = fs::metadata(&journal).expect("a journal").len();
-            if size > 20 << 10 {
+            if size > 12 << 10 {
                 Ok(size)
             } else {
                 Err(format!("{size} bytes"))
