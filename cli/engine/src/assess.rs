@@ -5,6 +5,7 @@ use std::time::Duration;
 use cutover_scenarios::units::Weight;
 
 use crate::fact::{BreachFact, StepObservation};
+use crate::narrate::percent;
 
 /// What the measurements say at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -59,6 +60,27 @@ impl Assessment {
             )
         })
     }
+}
+
+/// Why going back would make things worse: the source is down, or fails more than the target, as
+/// far as each is known. `None` when it is not worse; both down is not worse.
+#[must_use]
+pub fn source_worse(
+    (source_down, target_down): (Option<&str>, Option<&str>),
+    (source_fails, target_fails): (Option<f64>, Option<f64>),
+) -> Option<String> {
+    if let Some(down) = source_down {
+        let target_up = target_down.is_none();
+        return target_up.then(|| format!("the source is down: {down}"));
+    }
+    let (source, target) = (source_fails?, target_fails.unwrap_or(0.0));
+    (target < source).then(|| {
+        format!(
+            "the source itself fails {} of its requests, the target {}",
+            percent(source),
+            percent(target)
+        )
+    })
 }
 
 /// So many requests in a row, for so many seconds, make [`Assessment::nobody_answers`].
@@ -283,6 +305,22 @@ mod tests {
             verdict(&alone, weight(100.0), 50, 100.0, HELD),
             Verdict::Pass
         );
+    }
+
+    #[test]
+    fn a_source_is_worse_when_it_is_down_or_fails_more_and_not_when_both_are_down() {
+        let down = |source, target| source_worse((source, target), (None, None));
+        assert!(down(Some("refused"), None).is_some_and(|why| why.contains("refused")));
+        assert_eq!(down(Some("refused"), Some("refused")), None);
+        assert_eq!(down(None, Some("refused")), None);
+        let fails = |source, target| source_worse((None, None), (source, target));
+        assert!(fails(Some(0.3), Some(0.1)).is_some_and(|why| why.contains("30.0 %")));
+        assert!(
+            fails(Some(0.3), None).is_some(),
+            "nothing is known against the target"
+        );
+        assert_eq!(fails(Some(0.3), Some(0.3)), None);
+        assert_eq!(fails(None, Some(0.1)), None);
     }
 
     #[test]

@@ -46,9 +46,8 @@ impl Machine {
 
     pub(super) fn decide_rollback(&mut self, cause: RollbackCause) {
         let signal = cause == RollbackCause::Signal;
-        let breach = cause == RollbackCause::Breach;
         self.emit(Fact::RollbackDecided { cause });
-        if self.state.first_write.is_none() && !breach {
+        if self.state.first_write.is_none() {
             let outcome = if signal {
                 Outcome::Interrupted
             } else {

@@ -6,12 +6,11 @@ use super::gates::Answered;
 use super::interface::{Asked, RunEvent};
 use super::probes::Seen;
 use super::{LEAST_COMPARED, LONG_WAIT, Left, Runner, STALL};
+use crate::assess::source_worse;
 use crate::fact::Output;
 use crate::gate;
 use crate::machine::{EffectError, Input, Now};
 use crate::measure::Sample;
-use crate::measure::traffic::Traffic;
-use crate::narrate;
 use crate::ports::PortError;
 use crate::verdict::Channel;
 use crate::view::Level;
@@ -169,24 +168,17 @@ impl Runner {
 
     /// What stacks say of themselves, beside what was measured.
     pub(super) fn add_health(&mut self, now: Now) {
-        let fails = |traffic: &Traffic| traffic.recent_error_rate(now.elapsed, LEAST_COMPARED);
         let source_down = self.health.source_down();
         let target_down = self.health.target_down();
+        let target_fails = self
+            .measure
+            .target
+            .recent_error_rate(now.elapsed, LEAST_COMPARED);
         let assessment = &mut self.assessment;
-        assessment.source_worse = match (&source_down, assessment.source_fails) {
-            (Some(down), _) if target_down.is_none() => Some(format!("the source is down: {down}")),
-            (None, Some(source)) => {
-                let target = fails(&self.measure.target).unwrap_or(0.0);
-                (target < source).then(|| {
-                    format!(
-                        "the source itself fails {} of its requests, the target {}",
-                        narrate::percent(source),
-                        narrate::percent(target)
-                    )
-                })
-            }
-            _ => None,
-        };
+        assessment.source_worse = source_worse(
+            (source_down.as_deref(), target_down.as_deref()),
+            (assessment.source_fails, target_fails),
+        );
         if self.machine.asks_for_proof() {
             assessment.unproven = self.measure.judge().unproven();
         }
